@@ -1,0 +1,136 @@
+"""Boxes, crops, flips and cameras: pure functions on arrays; OpenCV only to resample pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vitruvian.types import Array, Crop, Fit
+
+
+def box_center_scale(box: Array, padding: float = 1.25) -> tuple[Array, Array]:
+    """(…, 4) xyxy -> centre (…, 2) and padded size (…, 2) as width, height; float32 as in the official crop."""
+    box = np.asarray(box, np.float32)
+    center = (box[..., :2] + box[..., 2:]) * 0.5
+    return center, (box[..., 2:] - box[..., :2]) * np.float32(padding)
+
+
+def fix_aspect(scale: Array, width_over_height: float) -> Array:
+    """Widen the shorter side of (…, 2) width, height until the ratio is met."""
+    w, h = scale[..., 0], scale[..., 1]
+    wide = w > h * width_over_height
+    return np.stack([np.where(wide, w, h * width_over_height), np.where(wide, w / width_over_height, h)], -1).astype(
+        scale.dtype
+    )
+
+
+def udp_matrix(center: Array, scale: Array, size: tuple[int, int], rotation: float = 0.0) -> Array:
+    """(2, 3) float64 matrix of the unbiased crop: source px -> input px of `size` (H, W); rotation in degrees.
+
+    Both ends of the box land on the first and last pixel centre, hence the size - 1 (UDP, arXiv 1911.07524).
+    """
+    cx, cy = (float(v) for v in center)
+    sw, sh = (float(v) for v in scale)
+    height, width = size
+    sx, sy = (width - 1.0) / sw, (height - 1.0) / sh
+    cos, sin = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
+    return np.array(
+        [
+            [cos * sx, -sin * sx, sx * (-cx * cos + cy * sin + 0.5 * sw)],
+            [sin * sy, cos * sy, sy * (-cx * sin - cy * cos + 0.5 * sh)],
+        ],
+        np.float64,
+    )
+
+
+def stretch_matrix(source: tuple[int, int], size: tuple[int, int]) -> Array:
+    """(2, 3) matrix of a plain resize of the whole frame; pixel areas (not centres) are kept, as in OpenCV."""
+    sx, sy = size[1] / source[1], size[0] / source[0]
+    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5]], np.float64)
+
+
+def pad_matrix(source: tuple[int, int], size: tuple[int, int]) -> Array:
+    """(2, 3) matrix that fits the whole frame inside `size`, keeping its aspect, centred."""
+    s = min(size[0] / source[0], size[1] / source[1])
+    dx, dy = (size[1] - source[1] * s) / 2, (size[0] - source[0] * s) / 2
+    return np.array([[s, 0, 0.5 * s - 0.5 + dx], [0, s, 0.5 * s - 0.5 + dy]], np.float64)
+
+
+def make_crop(
+    box: Array,
+    size: tuple[int, int],
+    source: tuple[int, int],
+    fit: Fit = "affine",
+    padding: float = 1.25,
+    rotation: float = 0.0,
+) -> Crop:
+    """The crop of one person (`affine`: padded box at the input's aspect) or of the whole frame (`pad`, `stretch`)."""
+    if fit == "stretch":
+        return Crop(stretch_matrix(source, size), size, source)
+    if fit == "pad":
+        return Crop(pad_matrix(source, size), size, source)
+    center, scale = box_center_scale(box, padding)
+    return Crop(udp_matrix(center, fix_aspect(scale, size[1] / size[0]), size, rotation), size, source)
+
+
+def warp(image: Array, crop: Crop, border: float = 0.0, nearest: bool = False) -> Array:
+    """Source array (H, W[, C]) -> input array of the crop's size; mirrored when the crop is flipped."""
+    flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    value = (border,) * 4
+    height, width = crop.size
+    out = cv2.warpAffine(image, crop.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
+    return np.ascontiguousarray(out[:, ::-1]) if crop.flipped else out
+
+
+def map_to_source(values: Array, crop: Crop, border: float = np.nan, nearest: bool = False) -> Array:
+    """Input-frame map (H, W[, C]) -> source frame; `border` outside the crop."""
+    if crop.flipped:
+        values = np.ascontiguousarray(values[:, ::-1])
+    flags = (cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
+    height, width = crop.source_size
+    return cv2.warpAffine(
+        values, crop.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=(border,) * 4
+    )
+
+
+def flip_points(points: Array, width: int) -> Array:
+    """Mirror (…, 2+) points about the vertical midline of an image `width` pixels wide; x' = width - 1 - x."""
+    out = np.array(points, copy=True)
+    out[..., 0] = width - 1 - out[..., 0]
+    return out
+
+
+def unproject(depth: Array, intrinsics: Array) -> Array:
+    """Metric depth (H, W) and K (3, 3) -> points (H, W, 3) in camera axes, metres."""
+    height, width = depth.shape
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    k = np.asarray(intrinsics, np.float64)
+    return np.stack([(x - k[0, 2]) / k[0, 0] * depth, (y - k[1, 2]) / k[1, 1] * depth, depth], -1)
+
+
+def project(points: Array, intrinsics: Array) -> Array:
+    """(…, 3) camera points in metres -> (…, 2) pixels."""
+    k = np.asarray(intrinsics, np.float64)
+    z = points[..., 2:]
+    return points[..., :2] / z * np.array([k[0, 0], k[1, 1]]) + np.array([k[0, 2], k[1, 2]])
+
+
+def iou_matrix(a: Array, b: Array) -> Array:
+    """Intersection over union of xyxy boxes (N, 4) and (M, 4) -> (N, M)."""
+    a, b = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    inter = np.prod(np.clip(high - low, 0, None), -1)
+    area = np.prod(a[:, 2:] - a[:, :2], -1)[:, None] + np.prod(b[:, 2:] - b[:, :2], -1)[None]
+    return inter / np.maximum(area - inter, 1e-12)
+
+
+def nms(boxes: Array, scores: Array, threshold: float) -> Array:
+    """Indices kept by greedy non-maximum suppression, best score first."""
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    overlap = iou_matrix(boxes, boxes)
+    keep: list[int] = []
+    for i in order:
+        if all(overlap[i, j] <= threshold for j in keep):
+            keep.append(int(i))
+    return np.array(keep, np.int64)

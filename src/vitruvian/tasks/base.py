@@ -1,0 +1,59 @@
+"""The contract of a task: six verbs and a metric. A task's fields are its configuration; it holds no tensors.
+
+Size, fit, padding, mean and std belong to the ModelSpec, not to the task. Adding a task is one module and one line
+in `TASKS`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Prediction, Sample, Value
+
+
+class Metric(Protocol):
+    """Sums over samples; `compute` turns them into named figures."""
+
+    def update(self, prediction: Prediction, sample: Sample) -> None:
+        """Count one prediction against its truth, in source pixels."""
+
+    def compute(self) -> dict[str, float]:
+        """Named figures over everything counted so far."""
+
+
+class Task(ABC):
+    """What one task means. Tensors of `output`, `target` have a leading batch dimension unless said otherwise."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def head_spec(self, spec: ModelSpec) -> HeadSpec:
+        """The official head's widths for this task, for a model of this spec."""
+
+    @abstractmethod
+    def encode(self, sample: Sample, crop: Crop, spec: ModelSpec) -> dict[str, Tensor]:
+        """Targets of one sample on the crop's frame, no batch dimension. Runs in a loader's worker, on the CPU."""
+
+    @abstractmethod
+    def loss(self, output: Any, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Named scalar parts; their sum is trained."""
+
+    @abstractmethod
+    def decode(self, output: Any, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
+        """(B, C, h, w) head output -> one value per crop: points in source px, maps on the crop's frame."""
+
+    @abstractmethod
+    def flip(self, output: Any) -> Any:
+        """The head output of a mirrored input, mirrored back (channels swapped, signs turned) for the flip test."""
+
+    @abstractmethod
+    def metric(self) -> Metric:
+        """A fresh accumulator of this task's figures."""
+
+    @abstractmethod
+    def draw(self, image: Array, predictions: Sequence[Prediction]) -> Array:
+        """The predictions over a (H, W, 3) uint8 RGB image; returns a new image."""
