@@ -19,9 +19,8 @@ def fix_aspect(scale: Array, width_over_height: float) -> Array:
     """Widen the shorter side of (…, 2) width, height until the ratio is met."""
     w, h = scale[..., 0], scale[..., 1]
     wide = w > h * width_over_height
-    return np.stack([np.where(wide, w, h * width_over_height), np.where(wide, w / width_over_height, h)], -1).astype(
-        scale.dtype
-    )
+    w, h = np.where(wide, w, h * width_over_height), np.where(wide, w / width_over_height, h)
+    return np.stack([w, h], -1).astype(scale.dtype)
 
 
 def udp_matrix(center: Array, scale: Array, size: tuple[int, int], rotation: float = 0.0) -> Array:
@@ -88,9 +87,10 @@ def map_to_source(values: Array, crop: Crop, border: float = np.nan, nearest: bo
         values = np.ascontiguousarray(values[:, ::-1])
     flags = (cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     height, width = crop.source_size
-    return cv2.warpAffine(
+    out: Array = cv2.warpAffine(
         values, crop.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=(border,) * 4
     )
+    return out
 
 
 def flip_points(points: Array, width: int) -> Array:
@@ -112,7 +112,8 @@ def project(points: Array, intrinsics: Array) -> Array:
     """(…, 3) camera points in metres -> (…, 2) pixels."""
     k = np.asarray(intrinsics, np.float64)
     z = points[..., 2:]
-    return points[..., :2] / z * np.array([k[0, 0], k[1, 1]]) + np.array([k[0, 2], k[1, 2]])
+    xy: Array = points[..., :2] / z * np.array([k[0, 0], k[1, 1]]) + np.array([k[0, 2], k[1, 2]])
+    return xy
 
 
 def iou_matrix(a: Array, b: Array) -> Array:
@@ -122,7 +123,8 @@ def iou_matrix(a: Array, b: Array) -> Array:
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     inter = np.prod(np.clip(high - low, 0, None), -1)
     area = np.prod(a[:, 2:] - a[:, :2], -1)[:, None] + np.prod(b[:, 2:] - b[:, :2], -1)[None]
-    return inter / np.maximum(area - inter, 1e-12)
+    out: Array = inter / np.maximum(area - inter, 1e-12)
+    return out
 
 
 def nms(boxes: Array, scores: Array, threshold: float) -> Array:

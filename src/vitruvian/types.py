@@ -35,7 +35,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Crop:
-    """How source pixels became input pixels. matrix: (2, 3) float64, source -> input; sizes (H, W)."""
+    """How source pixels became input pixels: the affine `matrix` (2, 3) float64, then a mirror if `flipped`. Sizes (H, W)."""
 
     matrix: Array
     size: tuple[int, int]
@@ -44,18 +44,25 @@ class Crop:
 
     @property
     def inverse(self) -> Array:
-        """(2, 3) float64 matrix, input -> source pixels."""
+        """(2, 3) float64 inverse of `matrix`, unmirrored input -> source pixels."""
         linear = np.linalg.inv(self.matrix[:, :2])
-        return np.concatenate([linear, -linear @ self.matrix[:, 2:]], axis=1)
+        out: Array = np.concatenate([linear, -linear @ self.matrix[:, 2:]], axis=1)
+        return out
 
     def points_to_source(self, points: Array) -> Array:
         """(..., 2) input pixels -> source pixels, float64."""
         inverse = self.inverse
-        return np.asarray(points, np.float64) @ inverse[:, :2].T + inverse[:, 2]
+        return self._mirror(points) @ inverse[:, :2].T + inverse[:, 2]
 
     def points_to_input(self, points: Array) -> Array:
         """(..., 2) source pixels -> input pixels, float64."""
-        return np.asarray(points, np.float64) @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return self._mirror(np.asarray(points, np.float64) @ self.matrix[:, :2].T + self.matrix[:, 2])
+
+    def _mirror(self, points: Array) -> Array:
+        points = np.array(points, np.float64)
+        if self.flipped:
+            points[..., 0] = self.size[1] - 1 - points[..., 0]
+        return points
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,8 @@ class HeadSpec:
     """One head: its task, the widths of its upsampling and 1x1 stages, and the vocabulary of its output.
 
     kind "deconv" is the official head (transposed convolutions, instance norm, SiLU);
-    kind "shuffle" upsamples by a linear layer and pixel shuffle, several times cheaper on a CPU.
+    kind "shuffle" upsamples by a linear layer and pixel shuffle, several times cheaper on a CPU;
+    kind "mae" is the pretraining decoder (alone in its model).
     """
 
     task: str
@@ -168,7 +176,7 @@ class HeadSpec:
     conv: tuple[int, ...] = ()
     out: int = 1
     vocabulary: str | None = None
-    kind: Literal["deconv", "shuffle"] = "deconv"
+    kind: Literal["deconv", "shuffle", "mae"] = "deconv"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

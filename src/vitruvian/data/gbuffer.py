@@ -80,7 +80,7 @@ def write_gbuffer(path: Path, frame: GBuffer) -> None:
     """Write one frame; a kill in the middle leaves no half file."""
     people = [{"box": p.box.tolist(), "info": p.info} for p in frame.people]
     inside = frame.person > 0
-    arrays: dict[str, Array] = {
+    arrays: dict[str, Any] = {
         "person": frame.person,
         "material": frame.material,
         "part": frame.part,

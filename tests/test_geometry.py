@@ -1,0 +1,78 @@
+"""Boxes, crops, flips, cameras: what goes in comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vitruvian import geometry
+from vitruvian.types import Crop
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("fit", ["affine", "pad", "stretch"])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_points_survive_the_round_trip(fit: str, flipped: bool) -> None:
+    made = geometry.make_crop(np.array([10, 20, 110, 90]), (128, 96), (200, 300), fit, rotation=25.0)  # type: ignore[arg-type]
+    crop = Crop(made.matrix, made.size, made.source_size, flipped)
+    points = RNG.uniform(0, 200, (7, 2))
+    np.testing.assert_allclose(crop.points_to_source(crop.points_to_input(points)), points, atol=1e-9)
+
+
+def test_warp_puts_pixels_where_points_go() -> None:
+    image = np.zeros((60, 80), np.float32)
+    image[30, 50] = 1
+    for flipped in (False, True):
+        made = geometry.make_crop(np.array([40, 20, 60, 40]), (64, 48), (60, 80))
+        crop = Crop(made.matrix, made.size, made.source_size, flipped)
+        y, x = np.unravel_index(np.argmax(geometry.warp(image, crop)), (64, 48))
+        np.testing.assert_allclose([x, y], crop.points_to_input(np.array([50.0, 30.0])), atol=1.0)
+
+
+def test_map_to_source_undoes_warp() -> None:
+    yy, xx = np.mgrid[0:120, 0:160].astype(np.float32)
+    for flipped in (False, True):
+        made = geometry.make_crop(np.array([30, 20, 130, 100]), (256, 192), (120, 160), padding=1.0)
+        crop = Crop(made.matrix, made.size, made.source_size, flipped)
+        back = geometry.map_to_source(geometry.warp(xx + 1000 * yy, crop), crop)
+        inside = (slice(30, 90), slice(40, 120))
+        assert np.nanmax(np.abs(back - (xx + 1000 * yy))[inside]) < 30  # a fraction of one row's 1000
+        assert np.isnan(back[0, 0])
+
+
+def test_aspect_only_widens() -> None:
+    fixed = geometry.fix_aspect(np.array([[100, 50], [10, 80]], np.float32), 0.75)
+    np.testing.assert_allclose(fixed[:, 0] / fixed[:, 1], 0.75)
+    assert (fixed >= np.array([[100, 50], [10, 80]])).all()
+
+
+def test_pad_keeps_aspect_and_stretch_fills() -> None:
+    pad = geometry.make_crop(np.zeros(4), (100, 100), (50, 200), "pad")
+    assert pad.matrix[0, 0] == pad.matrix[1, 1] == 0.5
+    stretch = geometry.make_crop(np.zeros(4), (100, 100), (50, 200), "stretch")
+    np.testing.assert_allclose(stretch.points_to_input(np.array([199.5, 49.5])), [99.5, 99.5])
+
+
+def test_unproject_inverts_project() -> None:
+    k = np.array([[200.0, 0, 31.5], [0, 210.0, 23.5], [0, 0, 1]])
+    depth = RNG.uniform(1, 3, (48, 64))
+    points = geometry.unproject(depth, k)
+    y, x = np.mgrid[0:48, 0:64]
+    np.testing.assert_allclose(geometry.project(points, k), np.stack([x, y], -1), atol=1e-9)
+
+
+def test_iou_and_nms() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 20, 30, 30]], np.float32)
+    overlap = geometry.iou_matrix(boxes, boxes)
+    np.testing.assert_allclose(np.diag(overlap), 1)
+    np.testing.assert_allclose(overlap[0, 1], 90 / 110)
+    assert overlap[0, 2] == 0
+    assert geometry.nms(boxes, np.array([0.5, 0.9, 0.1]), 0.5).tolist() == [1, 2]
+
+
+def test_flip_points_is_an_involution() -> None:
+    points = RNG.uniform(0, 50, (4, 3))
+    once = geometry.flip_points(points, 64)
+    np.testing.assert_allclose(once[:, 0], 63 - points[:, 0])
+    np.testing.assert_allclose(geometry.flip_points(once, 64), points)
