@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,7 +107,7 @@ def read_gbuffer(path: Path) -> GBuffer:
         with np.load(path, allow_pickle=False) as data:
             raw = {name: data[name] for name in data.files}
         meta = json.loads(raw["meta"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path} is not a readable G-buffer ({error}). Delete it and run the same synth command again."
         ) from error

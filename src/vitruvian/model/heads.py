@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -24,8 +25,8 @@ class DeconvHead(nn.Module):
     def __init__(self, dim: int, spec: HeadSpec) -> None:
         super().__init__()
         ups, convs = (dim, *spec.upsample), ((dim, *spec.upsample)[-1], *spec.conv)
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in zip(ups[:-1], ups[1:], strict=True))
-        self.conv = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(convs[:-1], convs[1:], strict=True))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(ups))
+        self.conv = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(convs))
         self.final = nn.Conv2d(convs[-1], spec.out, 1)
         self.dropout = float(spec.options.get("dropout", 0.0))
         _initialise(self, spec)
@@ -73,10 +74,8 @@ class ShuffleHead(nn.Module):
         if refine not in REFINEMENTS:
             raise unknown_name("refinement", refine, REFINEMENTS)
         ups, convs = (dim, *spec.upsample), ((dim, *spec.upsample)[-1], *spec.conv)
-        self.up = nn.ModuleList(_ShuffleStage(a, b, refine) for a, b in zip(ups[:-1], ups[1:], strict=True))
-        self.conv = nn.ModuleList(
-            nn.Sequential(nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()) for a, b in zip(convs[:-1], convs[1:], strict=True)
-        )
+        self.up = nn.ModuleList(_ShuffleStage(a, b, refine) for a, b in pairwise(ups))
+        self.conv = nn.ModuleList(nn.Sequential(nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()) for a, b in pairwise(convs))
         self.final = nn.Linear(convs[-1], spec.out)
         self.dropout = float(spec.options.get("dropout", 0.0))
         _initialise(self, spec)

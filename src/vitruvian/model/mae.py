@@ -1,4 +1,4 @@
-"""Masked autoencoder pretraining (arXiv 2111.06377, as in Sapiens v1): a quarter of the patches is seen, the rest is guessed."""
+"""Masked autoencoder pretraining (arXiv 2111.06377, as in Sapiens v1): a quarter of the patches is seen, the rest guessed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def patchify(image: Tensor, patch: int) -> Tensor:
 
 
 def random_mask(noise: Tensor, ratio: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Noise (B, N) -> indices kept (B, n) smallest noise first, indices that restore the order (B, N), mask (B, N) 1 = removed."""
+    """Noise (B, N) -> kept indices (B, n), smallest first; indices that restore the order (B, N); mask (B, N), 1 = removed."""
     keep = int(noise.shape[1] * (1 - ratio))
     shuffle = noise.argsort(dim=1)
     restore = shuffle.argsort(dim=1)
@@ -95,10 +95,12 @@ class MaskedAutoencoder(nn.Module):
         _initialise_tokens(self)
 
     def forward(self, image: Tensor, noise: Tensor | None = None) -> dict[str, dict[str, Tensor]]:
-        """(B, 3, H, W) normalised, at the spec's size -> {"mae": pred (B, N, out), mask (B, N) 1 = removed, patches (B, N, out)}.
+        """(B, 3, H, W) normalised -> {"mae": {pred (B, N, out), mask (B, N) 1 = removed, patches (B, N, out)}}.
 
-        noise (B, N) decides what is kept (the smallest); drawn at random where absent.
+        noise (B, N) decides what is kept (the smallest); drawn at random where absent. The size must be the spec's.
         """
+        if tuple(image.shape[-2:]) != self.spec.size:
+            raise UsageError(f"pretraining {self.spec.name} takes images of {self.spec.size}, not {tuple(image.shape[-2:])}")
         latent, restore, mask = self.encode(image, noise)
         pred = self.decoder(latent, restore)
         return {"mae": {"pred": pred, "mask": mask, "patches": patchify(image, self.spec.patch)}}

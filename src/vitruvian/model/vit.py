@@ -1,6 +1,7 @@
 """The vision transformer of Sapiens v1 (arXiv 2408.12569): pre-norm blocks over 16x16 patches, absolute positions.
 
-Key names are ours and stable: `patch.*` or `stem.*`, `position`, `class_token`, `blocks.{i}.{norm1,attn,norm2,mlp}.*`, `norm.*`.
+Key names are ours and stable: `patch.*` or `stem.*`, `position`, `class_token`, `norm.*` and, in each block i,
+`blocks.{i}.{norm1,attn.qkv,attn.proj,norm2,mlp.fc1,mlp.fc2}.*`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -95,7 +97,7 @@ class ConvStem(nn.Sequential):
         stages = int(math.log2(patch))
         widths = [3, *(dim >> (stages - 1 - i) for i in range(stages))]
         layers: list[nn.Module] = []
-        for before, after in zip(widths[:-2], widths[1:-1], strict=True):
+        for before, after in pairwise(widths[:-1]):
             layers += [
                 nn.Conv2d(before, after, 3, 2, 1, bias=False),
                 nn.GroupNorm(math.gcd(8, after), after),

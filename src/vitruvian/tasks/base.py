@@ -1,7 +1,7 @@
-"""The contract of a task: six verbs and a metric. A task's fields are its configuration; it holds no tensors.
+"""The contract of a task: what it trains on (Objective), and what it says about a picture (Task).
 
-Size, fit, padding, mean and std belong to the ModelSpec, not to the task. Adding a task is one module and one line
-in `TASKS`.
+A task's fields are its configuration; it holds no tensors. Size, fit, padding, mean and std belong to the ModelSpec, not to
+the task. Adding a task is one module and one line in `TASKS`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Metric(Protocol):
         """Named figures over everything counted so far."""
 
 
-class Task(ABC):
-    """What one task means. Tensors of `output`, `target` have a leading batch dimension unless said otherwise."""
+class Objective(ABC):
+    """What a head is trained for. Tensors of `output`, `target` have a leading batch dimension unless said otherwise."""
 
     name: ClassVar[str]
 
@@ -36,15 +36,25 @@ class Task(ABC):
 
     @abstractmethod
     def encode(self, sample: Sample, crop: Crop, spec: ModelSpec) -> dict[str, Tensor]:
-        """Targets of one sample on the crop's frame, no batch dimension. Runs in a loader's worker, on the CPU."""
+        """Targets of one sample on the crop's frame, no batch dimension. Runs in a loader's worker, on the CPU.
+
+        A sample without this task's label gives a target that no loss counts.
+        """
 
     @abstractmethod
     def loss(self, output: Any, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named scalar parts; their sum is trained."""
 
+
+class Task(Objective):
+    """An objective whose output is of use to somebody: it can be decoded, measured and drawn."""
+
     @abstractmethod
     def decode(self, output: Any, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
-        """(B, C, h, w) head output -> one value per crop: points in source px, maps on the crop's frame."""
+        """(B, C, h, w) head output -> one value per crop: points in source px, maps on the crop's frame.
+
+        Of a flipped or rotated crop everything but the pixel grid of maps is turned back: sides, ids and vectors are true.
+        """
 
     @abstractmethod
     def flip(self, output: Any) -> Any:

@@ -1,0 +1,243 @@
+"""Batches that depend on the seed alone: order and randomness are functions of (seed, position), never of the workers.
+
+A position counts every example ever drawn: epoch `position // length`, place `position % length`. Batch n of size B holds the
+positions n * B .. n * B + B - 1, so a run resumes by its step and any number of workers gives equal batches.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vitruvian.errors import InputError, UsageError
+from vitruvian.types import Array, Batch
+
+Target: TypeAlias = Mapping[str, Mapping[str, "Tensor | Array"]]
+# image (H, W, 3) uint8 RGB; task -> its tensors, no batch dimension; a key that names the example to a reader
+Example: TypeAlias = "tuple[Tensor | Array, Target, str]"
+Report: TypeAlias = Callable[[str], None]
+
+ATTEMPTS = 8  # neighbours tried in place of a bad example before the run stops
+BAD_ALLOWANCE = 8  # bad examples that never stop a run, however short it is
+ORDER_STREAM, EXAMPLE_STREAM = 0, 1  # keep the two kinds of randomness of one seed apart
+
+
+class Examples(Protocol):
+    """A source of training examples. It travels to worker processes, so it must pickle (paths, not open files)."""
+
+    def __len__(self) -> int:
+        """How many examples one epoch has."""
+
+    def example(self, index: int, rng: np.random.Generator) -> Example:
+        """The example at `index`; every random choice is drawn from `rng`. Raises for one that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Position -> index: a new permutation of `length` every epoch, or the plain order."""
+
+    length: int
+    seed: int
+    shuffle: bool = True
+
+    def index(self, position: int) -> int:
+        """The index drawn at a position."""
+        epoch, place = divmod(position, self.length)
+        return int(_permutation(self.length, self.seed, epoch)[place]) if self.shuffle else place
+
+
+@lru_cache(maxsize=2)
+def _permutation(length: int, seed: int, epoch: int) -> Array:
+    return np.random.default_rng([seed, ORDER_STREAM, epoch]).permutation(length)
+
+
+class _Raw(NamedTuple):
+    """One batch before the device: image (B, H, W, 3) uint8. `image` is None where no usable example was found."""
+
+    image: Tensor | None
+    target: dict[str, dict[str, Tensor]]
+    valid: Tensor
+    keys: tuple[str, ...]
+    bad: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _RawBatches(Dataset[_Raw]):
+    """Batch number -> raw batch; this is what a worker runs. Positions from `limit` on are padding."""
+
+    examples: Examples
+    order: Order
+    size: int
+    limit: int | None = None
+
+    def __getitem__(self, number: int) -> _Raw:
+        first, bad = number * self.size, list[str]()
+        valid = [self.limit is None or position < self.limit for position in range(first, first + self.size)]
+        drawn = [self._draw(first + i, bad) for i in range(sum(valid))]
+        good = [example for example in drawn if example is not None]
+        if len(good) < len(drawn):
+            return _Raw(None, {}, torch.tensor(valid), (), tuple(bad))
+        good += good[:1] * (self.size - len(good))
+        images, targets, keys = zip(*good, strict=True)
+        image = torch.stack([_pixels(image, key) for image, key in zip(images, keys, strict=True)])
+        return _Raw(image, _stack_targets(targets, keys), torch.tensor(valid), keys, tuple(bad))
+
+    def _draw(self, position: int, bad: list[str]) -> Example | None:
+        """The example at a position or, where it fails, that of the next index; failures are added to `bad`."""
+        wanted = self.order.index(position)
+        for attempt in range(ATTEMPTS):
+            index = (wanted + attempt) % self.order.length
+            rng = np.random.default_rng([self.order.seed, EXAMPLE_STREAM, position, attempt])
+            try:
+                return self.examples.example(index, rng)
+            except Exception as error:  # whatever a source raises is one bad example, counted and shown by the loader
+                bad.append(f"example {index}: {type(error).__name__}: {error}")
+        return None
+
+
+def _pixels(image: Tensor | Array, key: str) -> Tensor:
+    tensor = torch.as_tensor(image)
+    if tensor.dtype != torch.uint8 or tensor.ndim != 3 or tensor.shape[2] != 3:
+        raise UsageError(f"example {key}: the image must be (H, W, 3) uint8 RGB, not {tuple(tensor.shape)} {tensor.dtype}")
+    return tensor
+
+
+def _stack_targets(targets: tuple[Target, ...], keys: tuple[str, ...]) -> dict[str, dict[str, Tensor]]:
+    names = {task: tuple(parts) for task, parts in targets[0].items()}
+    for target, key in zip(targets, keys, strict=True):
+        if {task: tuple(parts) for task, parts in target.items()} != names:
+            raise UsageError(f"example {key}: its targets differ from those of {keys[0]}; a batch needs the same for all")
+    return {
+        task: {part: torch.stack([torch.as_tensor(t[task][part]) for t in targets]) for part in parts}
+        for task, parts in names.items()
+    }
+
+
+def _report_to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass
+class Loader:
+    """Batches of `examples`, normalised on `device` from uint8 so that little is moved.
+
+    mean and std on the 0..255 scale; `workers` 0 reads in this process; `bad` counts the examples that were replaced, and a
+    run stops when they are more than the share `max_bad`. Floating targets arrive as float32 whatever they travel as.
+    """
+
+    examples: Examples
+    batch: int
+    seed: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    workers: int = 0
+    prefetch: int = 2
+    shuffle: bool = True
+    max_bad: float = 0.01
+    start_method: str = "forkserver"
+    report: Report = _report_to_stderr
+    bad: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.examples) == 0:
+            raise UsageError("the source has no examples; check its folder and its filters")
+        if self.batch < 1 or self.workers < 0 or self.prefetch < 1 or self.seed < 0:
+            raise UsageError("a loader needs batch >= 1, workers >= 0, prefetch >= 1 and seed >= 0")
+        self._mean = torch.tensor(self.mean, device=self.device).view(3, 1, 1)
+        self._std = torch.tensor(self.std, device=self.device).view(3, 1, 1)
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Batches number `start` to `stop - 1` of the endless stream of epochs."""
+        order = Order(len(self.examples), self.seed, self.shuffle)
+        return self._run(_RawBatches(self.examples, order, self.batch), range(start, stop))
+
+    def once(self) -> Iterator[Batch]:
+        """Every example once, in order; the last batch is filled up with rows whose `valid` is False."""
+        length = len(self.examples)
+        raw = _RawBatches(self.examples, Order(length, self.seed, shuffle=False), self.batch, limit=length)
+        return self._run(raw, range(math.ceil(length / self.batch)))
+
+    def _run(self, raw: _RawBatches, numbers: range) -> Iterator[Batch]:
+        for number, item in zip(numbers, self._read(raw, numbers), strict=True):
+            self._count_bad(item, (number + 1) * self.batch)
+            yield self._to_batch(item)
+
+    def _read(self, raw: _RawBatches, numbers: range) -> Iterator[_Raw]:
+        if self.workers == 0:
+            yield from (raw[number] for number in numbers)
+            return
+        loader = DataLoader(
+            raw,
+            batch_size=None,
+            sampler=cast(Iterable[int], numbers),
+            num_workers=self.workers,
+            prefetch_factor=self.prefetch,
+            multiprocessing_context=self.start_method,
+            worker_init_fn=_start_worker,
+            collate_fn=_as_it_is,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # else the loader would draw from the global one, and a resumed run would differ
+        )
+        with _one_thread_for_children():
+            iterator = iter(loader)
+        yield from iterator
+
+    def _count_bad(self, raw: _Raw, seen: int) -> None:
+        self.bad += len(raw.bad)
+        for text in raw.bad:
+            self.report(f"bad example replaced by the next: {text}")
+        if raw.image is None:
+            raise InputError(f"{ATTEMPTS} examples in a row cannot be used; the last: {raw.bad[-1]}")
+        if self.bad > max(BAD_ALLOWANCE, self.max_bad * seen):
+            last = f"; the last: {raw.bad[-1]}" if raw.bad else ""
+            raise InputError(f"{self.bad} of {seen} examples are bad, more than the {self.max_bad:.1%} allowed{last}")
+
+    def _to_batch(self, raw: _Raw) -> Batch:
+        image = cast(Tensor, raw.image).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        target = {task: {part: self._move(value) for part, value in parts.items()} for task, parts in raw.target.items()}
+        return Batch(image.float().sub_(self._mean).div_(self._std), target, raw.valid, keys=raw.keys)
+
+    def _move(self, value: Tensor) -> Tensor:
+        value = value.to(self.device, non_blocking=True)
+        return value.float() if value.is_floating_point() else value
+
+
+def _as_it_is(raw: Any) -> Any:
+    return raw
+
+
+def _start_worker(_: int) -> None:
+    """One thread each, and Ctrl-C is the main process's affair: it stops at a step and closes its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+@contextmanager
+def _one_thread_for_children() -> Iterator[None]:
+    """Numpy's matrix library reads its thread count once, at import: it must stand in the environment of the child."""
+    names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

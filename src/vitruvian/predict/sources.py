@@ -1,0 +1,128 @@
+"""Files, folders and globs -> the photos to do, and where the results of each go."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vitruvian.errors import InputError, UsageError
+from vitruvian.predict.images import EXTENSIONS
+
+MAGIC = "*?["
+
+
+@dataclass(frozen=True)
+class Source:
+    """One photo: its path, its path below the given root (posix), and the stem of its results below the output folder."""
+
+    path: Path
+    name: str
+    stem: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An input that cannot be used, and the line that says why."""
+
+    name: str
+    message: str
+
+
+def find_sources(given: Sequence[str], out: Path) -> tuple[list[Source], list[Problem]]:
+    """Every photo of the given files, folders (recursive) and globs, once, in order; what cannot be used is a Problem.
+
+    UsageError if nothing is given, or if the results would be written into a folder that is searched for photos.
+    """
+    if not given:
+        raise UsageError("no photo given. Allowed: one or more files, folders or glob patterns.")
+    found: dict[Path, tuple[Path, Path]] = {}
+    problems = []
+    for text in given:
+        try:
+            for path, root in _expand(text, out):
+                found.setdefault(path.resolve(), (path, root))
+        except InputError as error:
+            problems.append(Problem(text, str(error)))
+    return _with_stems(list(found.values())), problems
+
+
+def _expand(text: str, out: Path) -> Iterable[tuple[Path, Path]]:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        _keep_apart(path, out, text)
+        return [(file, path) for file in _photos_below(path, out)]
+    if path.exists() or not any(sign in text for sign in MAGIC):
+        return [(path, path.parent)]  # an absent file speaks up when it is read
+    root = _fixed_part(path)
+    _keep_apart(root, out, text)
+    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+    files = [match for match in matches if match.is_file() and match.suffix.lower() in EXTENSIONS and not _below(match, out)]
+    if not files:
+        raise InputError(f"{text}: no photo matches this pattern. Fix: check the pattern (** searches folders in folders).")
+    return [(file, root) for file in files]
+
+
+def _photos_below(folder: Path, out: Path) -> list[Path]:
+    unreadable: list[OSError] = []
+    files = []
+    for place, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _below(Path(place, name), out))
+        files += [Path(place, name) for name in sorted(names) if _is_photo(name)]
+    if unreadable:
+        error = unreadable[0]
+        reason = f"{error.filename}: cannot be read ({error.strerror})"
+        raise InputError(f"{reason}. Fix: give yourself permission, or name the readable folders one by one.")
+    if not files:
+        raise InputError(f"{folder}: no photo in this folder. Allowed: {', '.join(sorted(e[1:] for e in EXTENSIONS))}.")
+    return files
+
+
+def _is_photo(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folder before the first wildcard."""
+    parts = []
+    for part in pattern.parts:
+        if any(sign in part for sign in MAGIC):
+            break
+        parts.append(part)
+    return Path(*parts)
+
+
+def _below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _keep_apart(root: Path, out: Path, text: str) -> None:
+    if _below(root, out):
+        raise UsageError(f"the results in {out} would be taken for photos of {text}. Fix: give --out another folder.")
+
+
+def _with_stems(files: list[tuple[Path, Path]]) -> list[Source]:
+    """Results mirror the path below the root; equal stems keep the extension, and still equal ones the folders above the root."""
+    sources = [Source(path, _relative(path, root, 0), _relative(path, root, 0, suffix=False)) for path, root in files]
+    for up in range(1, 64):
+        taken = defaultdict(list)
+        for i, source in enumerate(sources):
+            taken[source.stem.casefold()].append(i)  # as on file systems that do not tell case apart
+        clashes = [i for places in taken.values() if len(places) > 1 for i in places]
+        if not clashes:
+            break
+        for i in clashes:
+            sources[i] = replace(sources[i], stem=_relative(*files[i], up - 1))
+    return sources
+
+
+def _relative(path: Path, root: Path, up: int, suffix: bool = True) -> str:
+    """The path below the root, with `up` of the folders above it in front."""
+    path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))  # noqa: PTH100  links are not followed
+    for _ in range(up):
+        root = root.parent
+    inside = path.relative_to(root)
+    return (inside if suffix else inside.with_suffix("")).as_posix()

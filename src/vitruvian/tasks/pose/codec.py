@@ -1,0 +1,105 @@
+"""Keypoints <-> heatmaps: unbiased Gaussians (UDP, arXiv 1911.07524) and sub-pixel decoding (DARK, arXiv 1910.06278).
+
+Heatmap coordinates relate to the input's by (w - 1) / (W - 1): the first and last pixel centres coincide.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitruvian.types import Array, Codec
+
+BLUR_RADIUS = 5
+BLUR_SIGMA = 2.0
+MAX_STEP = 3.0  # heatmap px; a nearly flat peak would otherwise throw the point anywhere
+RIDGE = 1.1920929e-07  # float32 epsilon on the Hessian's diagonal, as officially
+
+
+def encode_heatmaps(
+    points: Array, visible: Array, size: tuple[int, int], heatmap: tuple[int, int], sigma: float
+) -> tuple[Array, Array]:
+    """Points (K, 2) in input px and visible (K,) bool -> heatmaps (K, h, w) float32 and weights (K,) float32.
+
+    Peaks of 1 at the sub-pixel place, cut off beyond 3 sigma around the rounded centre. A point whose square lies fully
+    outside, or that is not visible, has a zero map and weight 0. size, heatmap: (H, W); sigma in heatmap px.
+    """
+    (height, width), (rows, cols) = size, heatmap
+    scale = np.array([(width - 1) / (cols - 1), (height - 1) / (rows - 1)], np.float64)
+    visible = np.asarray(visible, bool) & np.isfinite(points).all(-1)
+    center = np.where(visible[:, None], points, 0.0) / scale
+    along_x, hit_x = _bells(center[:, 0], cols, sigma)
+    along_y, hit_y = _bells(center[:, 1], rows, sigma)
+    weights = (visible & hit_x & hit_y).astype(np.float32)
+    maps: Array = (along_y * weights[:, None])[:, :, None] * along_x[:, None, :]
+    return maps, weights
+
+
+def _bells(center: Array, length: int, sigma: float) -> tuple[Array, Array]:
+    """(K, length) float32 one-dimensional Gaussians, and whether any of their support is inside, (K,) bool."""
+    radius = round(3 * sigma)
+    rounded = np.trunc(center + 0.5)[:, None]
+    place = np.arange(length)
+    support: Array = np.abs(place - rounded) <= radius
+    bells = np.exp(-((place - center[:, None]) ** 2) / (2 * sigma**2)) * support
+    inside = np.asarray(support.any(1))
+    return bells.astype(np.float32), inside
+
+
+def decode_heatmaps(heatmaps: Tensor, size: tuple[int, int], codec: Codec = "exact") -> tuple[Array, Array]:
+    """Heatmaps (..., h, w) -> input px (..., 2) float64 and scores (...) float32, the maps' peaks.
+
+    The peak is refined by one Newton step on the logarithm of the blurred map. A map without a positive value gives the
+    place before the first pixel, (-1, -1) in heatmap px, and its score as it is; the official code reads wrong memory
+    there, and NaN from a map of zeros. `official` scales by the full input size (H, W), `exact` by size - 1.
+    """
+    maps = heatmaps.detach().float().flatten(0, -3)
+    rows, cols = maps.shape[-2:]
+    score, index = maps.flatten(1).max(1)
+    found = score > 0
+    y, x = index // cols, index % cols
+    around = _log_neighbourhood(maps, score, y, x)
+    step = torch.where(found[:, None], _newton_step(around), 0.0)
+    peak = torch.where(found[:, None], torch.stack([x, y], 1).double(), -1.0) + step
+    ends = np.array([size[1], size[0]], np.float64) - (codec == "exact")
+    points = peak.cpu().numpy() / np.array([cols - 1, rows - 1], np.float64) * ends
+    shape = heatmaps.shape[:-2]
+    return points.reshape(*shape, 2), score.cpu().numpy().reshape(shape)
+
+
+def _blur_matrix(length: int, like: Tensor) -> Tensor:
+    """(length, length) band matrix of the 11-tap Gaussian with zeros beyond the ends; symmetric."""
+    taps = torch.tensor([math.exp(-(i**2) / (2 * BLUR_SIGMA**2)) for i in range(BLUR_RADIUS + 1)], dtype=torch.float64)
+    taps = torch.cat([taps / (2 * taps.sum() - taps[0]), torch.zeros(1, dtype=torch.float64)])
+    place = torch.arange(length)
+    distance = (place[:, None] - place[None]).abs().clamp(max=BLUR_RADIUS + 1)
+    return taps[distance].to(like)
+
+
+def _log_neighbourhood(maps: Tensor, score: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """(N, 3, 3) float64 logarithms of the blurred, rescaled maps around (y, x); edges repeat."""
+    rows, cols = maps.shape[-2:]
+    blurred = _blur_matrix(rows, maps) @ maps @ _blur_matrix(cols, maps)
+    peak = blurred.flatten(1).amax(1)
+    gain = torch.where((score > 0) & (peak > 0), score / peak.where(peak > 0, 1.0), 1.0)
+    offset = torch.arange(-1, 2, device=maps.device)
+    near_y = (y[:, None] + offset).clamp(0, rows - 1)[:, :, None]
+    near_x = (x[:, None] + offset).clamp(0, cols - 1)[:, None, :]
+    around = blurred[torch.arange(len(maps), device=maps.device)[:, None, None], near_y, near_x] * gain[:, None, None]
+    return around.clamp(1e-3, 50).double().log()
+
+
+def _newton_step(v: Tensor) -> Tensor:
+    """(N, 3, 3) values -> (N, 2) step x, y to the maximum of their second-order expansion."""
+    up, left, center, right, down = v[:, 0, 1], v[:, 1, 0], v[:, 1, 1], v[:, 1, 2], v[:, 2, 1]
+    dx, dy = (right - left) / 2, (down - up) / 2
+    dxx, dyy = right - 2 * center + left + RIDGE, down - 2 * center + up + RIDGE
+    # the official mixed derivative: a two-cell form along the diagonal, not the four-corner one
+    dxy = (v[:, 2, 2] - right - down + 2 * center - left - up + v[:, 0, 0]) / 2
+    determinant = dxx * dyy - dxy * dxy
+    safe = determinant.abs() > 1e-20
+    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], 1) / determinant.where(safe, 1.0)[:, None]
+    return step.where(safe[:, None], 0.0).clamp(-MAX_STEP, MAX_STEP)

@@ -1,0 +1,181 @@
+"""Checkpoints that survive a kill at any moment, and a resume that refuses a run of other settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import platform
+import random
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vitruvian.errors import UsageError, WeightsError
+from vitruvian.tasks.base import Task
+from vitruvian.train.config import FREE, TrainConfig
+
+FORMAT = 1
+_NAME = re.compile(r"step-(\d+)\.pt")
+_BEST = "best.pt"
+_DAMAGE = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+class Checkpoints:
+    """The checkpoints of one run: the last `keep` of them and the best, each a single file."""
+
+    def __init__(self, folder: Path, keep: int = 2, report: Callable[[str], None] = print) -> None:
+        self.folder, self.keep, self.report = folder, keep, report
+
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint, ascending."""
+        names = [_NAME.fullmatch(path.name) for path in self.folder.glob("step-*.pt")]
+        return sorted(int(name[1]) for name in names if name)
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint after `step` steps lies."""
+        return self.folder / f"step-{step:08d}.pt"
+
+    def write(self, step: int, state: Mapping[str, Any], best: bool = False) -> Path:
+        """Save the state after `step` steps, then drop the oldest; `best` keeps it under that name too."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.path(step)
+        _write({"format": FORMAT, "step": step, **state}, path)
+        if best:
+            self._link_best(path)
+        for old in self.steps()[: -self.keep]:
+            self.path(old).unlink()
+        for abandoned in self.folder.glob("*.tmp"):  # left by a kill in the middle of a write
+            abandoned.unlink()
+        return path
+
+    def latest(self) -> dict[str, Any] | None:
+        """The newest readable checkpoint; one that is damaged is reported and passed over. None where there are none."""
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                return read(self.path(step))
+            except WeightsError as error:
+                self.report(f"passing over a checkpoint: {error}")
+        if steps:
+            raise WeightsError(f"no checkpoint in {self.folder} can be read; delete the folder to start anew")
+        return None
+
+    def _link_best(self, path: Path) -> None:
+        temporary = self.folder / f"{_BEST}.tmp"
+        temporary.unlink(missing_ok=True)
+        os.link(path, temporary)
+        temporary.replace(self.folder / _BEST)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One checkpoint's content on the CPU. Only plain data and tensors are loaded, never code."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
+        raise WeightsError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise WeightsError(f"{path} is no training checkpoint of format {FORMAT}")
+    return state
+
+
+def read_weights(folder: Path, best: bool = False, average: bool = True) -> dict[str, Tensor]:
+    """The weights of a run's folder: the last or the best checkpoint's, averaged ones where the run kept an average."""
+    checkpoints = Checkpoints(folder / "checkpoints")
+    state = read(checkpoints.folder / _BEST) if best else checkpoints.latest()
+    if state is None:
+        raise WeightsError(f"{folder} has no checkpoint yet")
+    return cast(dict[str, Tensor], state["average"] if average and state["average"] is not None else state["model"])
+
+
+def _write(state: Mapping[str, Any], path: Path) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        torch.save(dict(state), file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def random_state() -> dict[str, Any]:
+    """The state of every global random generator, as plain data and tensors."""
+    kind, keys, position, has_gauss, gauss = cast(tuple[Any, ...], np.random.get_state())
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": (kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """The inverse of `random_state`; CUDA generators are left alone where their number differs."""
+    kind, keys, *rest = state["numpy"]
+    torch.set_rng_state(state["torch"])
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def identity(config: TrainConfig, model: nn.Module, tasks: Sequence[Task], dtype: str) -> dict[str, Any]:
+    """Everything that decides the result, as plain data; what may differ on resume is left out."""
+    settings = {name: value for name, value in config.to_dict().items() if name not in FREE}
+    described = {task.name: asdict(cast(Any, task)) if is_dataclass(task) else repr(task) for task in tasks}
+    record = {
+        "config": {**settings, "dtype": dtype},
+        "model": asdict(cast(Any, model).spec),
+        "tasks": described,
+    }
+    return cast(dict[str, Any], json.loads(json.dumps(record, default=str)))
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What equal losses to the last digit depend on besides the settings."""
+    return {
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One line per setting that differs between two nested records: name, then, now."""
+    then, today = _flat(before), _flat(now)
+    names = [name for name in (*then, *(n for n in today if n not in then)) if then.get(name) != today.get(name)]
+    return [f"{name}: {then.get(name)!r} in the checkpoint, {today.get(name)!r} now" for name in names]
+
+
+def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to resume a run whose settings differ from those of its checkpoint."""
+    lines = differences(before, now)
+    if lines:
+        raise UsageError(
+            f"{folder} holds a run with other settings, and resuming would mix them: {'; '.join(lines)}. "
+            "Give the same settings, or another folder for a new run."
+        )
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            out |= _flat(value, f"{prefix}{name}.")
+        else:
+            out[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return out

@@ -1,0 +1,115 @@
+"""What a run tells: one JSON line per record in `log.jsonl`, and a progress bar, or plain lines where no terminal is."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from vitruvian.types import Batch
+
+TIMES = ("images_per_s", "wait", "time")  # the fields of a record that a repeated run does not repeat
+
+
+class RunLog:
+    """The log of one run. Lines are only ever added, except on resume: what the checkpoint had not seen is taken off.
+
+    A line is `{"step", "kind": "train" | "evaluate" | "skipped", ...}`; losses are means since the line before.
+    """
+
+    def __init__(self, path: Path, steps: int, start: int, progress: bool = True) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _keep_until(path, start)
+        self._file = path.open("a", encoding="utf-8")
+        self._console = Console(file=sys.stderr)
+        self._bar: Progress | None = None
+        self._show = progress
+        if progress and self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._bar = Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[figures]}"), console=self._console)
+            self._task = self._bar.add_task("train", total=steps, completed=start, figures="")
+
+    def __enter__(self) -> RunLog:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+        self._file.close()
+
+    def step(self, step: int) -> None:
+        """Move the bar."""
+        if self._bar:
+            self._bar.update(self._task, completed=step)
+
+    def record(self, step: int, kind: str, fields: Mapping[str, Any]) -> None:
+        """Write one line and show its figures."""
+        line = {"step": step, "kind": kind, **_finite(fields), "time": round(time.time(), 2)}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        text = "  ".join(f"{name} {value:.4g}" for name, value in fields.items() if isinstance(value, float))
+        if self._bar and kind == "train":
+            self._bar.update(self._task, figures=text)
+        elif self._show:
+            self._print(f"{kind} step {step}  {text}")
+
+    def notice(self, text: str) -> None:
+        """Something a person should read; shown even without progress."""
+        self._print(f"notice: {text}")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Clock:
+    """Images per second since the last log line, and the share of the time spent waiting for data."""
+
+    def __init__(self) -> None:
+        self._start, self._waited, self._step = time.monotonic(), 0.0, -1
+
+    def waiting(self, batches: Iterator[Batch]) -> Batch:
+        """The next batch; the time it takes is counted as waiting."""
+        before = time.monotonic()
+        batch = next(batches)
+        self._waited += time.monotonic() - before
+        return batch
+
+    def speed(self, step: int, images: int) -> dict[str, float]:
+        """images_per_s and the share `wait` since the last call, for `images` a step."""
+        now, elapsed = time.monotonic(), max(time.monotonic() - self._start, 1e-9)
+        steps = step - self._step if self._step >= 0 else 0
+        out = {"images_per_s": round(steps * images / elapsed, 2), "wait": round(self._waited / elapsed, 3)}
+        self._start, self._waited, self._step = now, 0.0, step
+        return out
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a run; a last line that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]  # after the last newline: nothing, or a torn line
+
+
+def _keep_until(path: Path, step: int) -> None:
+    records = read_log(path)
+    kept = [record for record in records if record["step"] <= step]
+    if path.exists():
+        temporary = path.with_name(f"{path.name}.tmp")
+        temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        temporary.replace(path)
+
+
+def _finite(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows no NaN: a figure that is none is null."""
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in fields.items()}

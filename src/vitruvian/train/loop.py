@@ -1,0 +1,299 @@
+"""The training loop: one device, any tasks on one backbone; pretraining is a task like the others."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vitruvian.data.loader import Examples, Loader
+from vitruvian.errors import UsageError, VitruvianError, unknown_name
+from vitruvian.tasks.base import Task
+from vitruvian.train.checkpoint import (
+    Checkpoints,
+    check_same_run,
+    differences,
+    environment,
+    identity,
+    random_state,
+    set_random_state,
+)
+from vitruvian.train.config import TrainConfig
+from vitruvian.train.log import Clock, RunLog
+from vitruvian.train.optim import Average, adamw, set_learning_rate
+from vitruvian.train.step import Losses, choose_autocast, choose_device
+from vitruvian.types import Batch
+
+Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: steps done, whether all of them, the last figures logged and the best evaluation so far."""
+
+    step: int
+    finished: bool
+    figures: Mapping[str, float]
+    best: float | None
+    folder: Path
+
+
+def train(
+    config: TrainConfig, model: nn.Module, tasks: Sequence[Task], examples: Examples, evaluate: Evaluate | None = None
+) -> Result:
+    """Train `model` (a Model or MaskedAutoencoder, with `spec`) on `examples`; it is left with the trained weights.
+
+    `examples` give uint8 images of the spec's size and the tasks' encoded targets. `evaluate(model, step)` is called in eval
+    mode on the averaged weights where there are some; what it draws at random leaves the training as it was. Ctrl-C and
+    SIGTERM write a checkpoint and return with `finished` False. Killed in any way, the same call goes on from the last
+    checkpoint with equal losses (same machine, threads and versions; elsewhere up to rounding).
+    """
+    return _Run(config, model, tasks, examples, evaluate).go()
+
+
+class _Run:
+    """The moving parts of one training; `go` is the loop."""
+
+    def __init__(
+        self, config: TrainConfig, model: nn.Module, tasks: Sequence[Task], examples: Examples, evaluate: Evaluate | None
+    ) -> None:
+        _check_tasks(config, tasks)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.use_deterministic_algorithms(config.deterministic)
+        self.config, self.tasks, self.evaluate = config, tasks, evaluate
+        self.device = choose_device(config.device)
+        self.model = model.to(self.device).train()
+        autocast = choose_autocast(config.dtype, self.device)
+        run = torch.compile(model, dynamic=False) if config.compile else model
+        self.losses = Losses(model, run, tasks, config.loss_weights, autocast)
+        self.optimizer = adamw(model, config)
+        self.average = Average(model, config.ema) if config.ema else None
+        spec = cast(Any, model).spec
+        self.loader = Loader(
+            examples, config.batch, config.seed, spec.mean, spec.std, self.device, config.workers, config.prefetch,
+            config.shuffle, config.max_bad, config.start_method, report=self._notice,
+        )  # fmt: skip
+        self.checkpoints = Checkpoints(config.folder / "checkpoints", config.keep, report=self._notice)
+        self.identity = identity(config, model, tasks, "bf16" if autocast else "fp32")
+        self.step, self.best, self.skipped = 0, cast(float | None, None), 0
+        self.sums: dict[str, float] = {}
+        self.counts = 0
+        self.figures: dict[str, float] = {}
+        self.early_notices: list[str] = []
+        self.log: RunLog | None = None
+
+    def go(self) -> Result:
+        """Train to the end, or until told to stop."""
+        self._begin()
+        config = self.config
+        self._write_config()
+        log = RunLog(config.folder / "log.jsonl", config.steps, self.step, config.progress)
+        with log, _stop_signals() as stop:
+            self.log = log
+            for text in self.early_notices:
+                log.notice(text)
+            self._loop(stop)
+            if stop:
+                log.notice(f"{stop[0]}: stopped after step {self.step}; the same command goes on from here")
+        return Result(self.step, self.step >= config.steps, self.figures, self.best, config.folder)
+
+    def _loop(self, stop: Sequence[str]) -> None:
+        config = self.config
+        batches = self.loader.batches(self.step * config.accumulate, config.steps * config.accumulate)
+        clock, saved, saved_step = Clock(), time.monotonic(), self.step
+        try:
+            while self.step < config.steps and not stop:
+                micro = [clock.waiting(batches) for _ in range(config.accumulate)]
+                self._learn(micro)
+                self.step += 1
+                self._tell(clock)
+                is_best = self._judge()
+                minutes = (time.monotonic() - saved) / 60
+                due = self.step % config.checkpoint_every == 0 or minutes >= config.checkpoint_minutes
+                if due or is_best or self.step == config.steps:
+                    self.checkpoints.write(self.step, self._state(), best=is_best)
+                    saved, saved_step = time.monotonic(), self.step
+            if saved_step < self.step:  # the signal came after the last look at it
+                self.checkpoints.write(self.step, self._state())
+        finally:
+            cast(Any, batches).close()  # ends the workers now, not when the garbage is collected
+
+    def _learn(self, micro: Sequence[Batch]) -> None:
+        """One optimiser step over the micro-batches; a step that is not finite changes no weight and is counted."""
+        rate = set_learning_rate(self.optimizer, self.step, self.config)
+        parts: dict[str, Tensor] = {}
+        for batch in micro:
+            losses = self.losses.of(batch)
+            (losses["loss"] / len(micro)).backward()  # type: ignore[no-untyped-call]
+            for name, value in losses.items():
+                parts[name] = parts.get(name, 0) + value.detach() / len(micro)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip or math.inf)
+        values = torch.stack([*parts.values(), norm.detach().float()]).tolist()  # the step's only wait for the device
+        figures = dict(zip([*parts, "grad_norm"], values, strict=True))
+        if all(map(math.isfinite, values)):
+            self.optimizer.step()
+            self.skipped = 0
+            self._count({**figures, "lr": rate})
+        else:
+            self._skip(figures)
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.model, self.step)
+
+    def _skip(self, figures: Mapping[str, float]) -> None:
+        self.skipped += 1
+        bad = [name for name, value in figures.items() if not math.isfinite(value)]
+        cast(RunLog, self.log).record(self.step + 1, "skipped", {"not_finite": bad, "in_a_row": self.skipped})
+        self._notice(f"step {self.step + 1} skipped: {', '.join(bad)} not finite ({self.skipped} in a row)")
+        if self.skipped >= self.config.max_skipped:
+            raise VitruvianError(
+                f"{self.skipped} steps in a row had no finite {', '.join(bad)}; the last checkpoint is untouched. "
+                "Lower lr, lengthen the warm-up, or try dtype fp32."
+            )
+
+    def _count(self, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.counts += 1
+
+    def _tell(self, clock: Clock) -> None:
+        """Every `log_every` steps, the means since the last time."""
+        log = cast(RunLog, self.log)
+        log.step(self.step)
+        if self.step % self.config.log_every and self.step != self.config.steps:
+            return
+        if self.counts:
+            self.figures = {name: value / self.counts for name, value in self.sums.items()}
+            images = self.config.batch * self.config.accumulate
+            log.record(self.step, "train", {**self.figures, "bad_examples": self.loader.bad, **clock.speed(self.step, images)})
+        self.sums, self.counts = {}, 0
+
+    def _judge(self) -> bool:
+        """Evaluate where it is due; whether this is the best so far."""
+        config = self.config
+        every = config.evaluate_every
+        if self.evaluate is None or not every or (self.step % every and self.step != config.steps):
+            return False
+        figures = self._evaluated(self.evaluate)
+        cast(RunLog, self.log).record(self.step, "evaluate", figures)
+        if config.best is None:
+            return False
+        if config.best not in figures:
+            raise unknown_name("figure for TrainConfig.best", config.best, figures)
+        value = figures[config.best]
+        better = self.best is None or (value > self.best if config.best_is == "highest" else value < self.best)
+        if better and math.isfinite(value):
+            self.best = value
+        return better and math.isfinite(value)
+
+    def _evaluated(self, evaluate: Evaluate) -> dict[str, float]:
+        kept = random_state()
+        if self.average:
+            self.average.swap(self.model)
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                return {name: float(value) for name, value in evaluate(self.model, self.step).items()}
+        finally:
+            self.model.train()
+            if self.average:
+                self.average.swap(self.model)
+            set_random_state(kept)
+
+    def _begin(self) -> None:
+        """Start anew from the seed, or take up the newest checkpoint."""
+        found = self.checkpoints.latest()
+        if found is None and self.config.resume == "must":
+            raise UsageError(f"{self.checkpoints.folder} has no checkpoint to resume from")
+        if found is not None and self.config.resume == "never":
+            raise UsageError(f"{self.config.folder} already holds a run; give another folder, or resume it")
+        if found is None:
+            random.seed(self.config.seed)
+            np.random.seed(self.config.seed % 2**32)
+            torch.manual_seed(self.config.seed)
+            return
+        check_same_run(found["identity"], self.identity, self.config.folder)
+        for line in differences(found["environment"], environment(self.device)):
+            self._notice(f"the losses may differ in the last digits: {line}")
+        self.model.load_state_dict(found["model"])
+        self.optimizer.load_state_dict(found["optimizer"])
+        if self.average:
+            self.average.state = {name: value.to(self.device) for name, value in found["average"].items()}
+        self.step, self.best, self.skipped = found["step"], found["best"], found["skipped"]
+        self.sums, self.counts, self.loader.bad = found["sums"], found["counts"], found["bad"]
+        set_random_state(found["random"])
+        self._notice(f"resumed after step {self.step} of {self.config.steps}")
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state if self.average else None,
+            "random": random_state(),
+            "best": self.best,
+            "skipped": self.skipped,
+            "sums": self.sums,
+            "counts": self.counts,
+            "bad": self.loader.bad,  # the order needs no state: it is a function of the seed and the step
+            "identity": self.identity,
+            "environment": environment(self.device),
+        }
+
+    def _write_config(self) -> None:
+        record = {"config": self.config.to_dict(), "run": self.identity, "environment": environment(self.device)}
+        self.config.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.config.folder / "config.json.tmp"
+        temporary.write_text(json.dumps(record, indent=2))
+        temporary.replace(self.config.folder / "config.json")
+
+    def _notice(self, text: str) -> None:
+        if self.log is None:
+            self.early_notices.append(text)
+        else:
+            self.log.notice(text)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[str]]:
+    """A list that names the signal once one came; a second Ctrl-C interrupts at once, as usual."""
+    came: list[str] = []
+    before: dict[signal.Signals, Any] = {}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(signal.Signals(number).name)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, handle)
+    except ValueError:
+        pass  # not the main thread: the owner of the process handles signals
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_tasks(config: TrainConfig, tasks: Sequence[Task]) -> None:
+    names = [task.name for task in tasks]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"a run needs one or more different tasks, not {names}")
+    for name in config.loss_weights:
+        if name not in names:
+            raise unknown_name("task in TrainConfig.loss_weights", name, names)

@@ -1,0 +1,78 @@
+"""From a batch to its losses: forward under autocast, losses in float32, padding left out, tasks weighted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from vitruvian.errors import UsageError
+from vitruvian.tasks.base import Task
+from vitruvian.types import Batch
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What one batch costs. `run` is the model or its compiled form; `weights` per task name, 1 where absent."""
+
+    model: nn.Module
+    run: Callable[..., Any]
+    tasks: Sequence[Task]
+    weights: Mapping[str, float]
+    autocast: torch.autocast | None
+
+    def of(self, batch: Batch) -> dict[str, Tensor]:
+        """`loss`, the weighted sum that is trained, and every part as `task/part`; only tasks with targets in the batch."""
+        tasks = [task for task in self.tasks if task.name in batch.target]
+        if not tasks:
+            raise UsageError(f"the examples have targets for {sorted(batch.target)}, none for {[t.name for t in self.tasks]}")
+        output = self._forward(batch.image, [task.name for task in tasks])
+        total, out = batch.image.new_zeros(()), {}
+        for task in tasks:
+            target = batch.target[task.name]
+            for name, value in task.loss(_kept(output[task.name], batch.valid), _kept(target, batch.valid)).items():
+                total = total + self.weights.get(task.name, 1.0) * value
+                out[f"{task.name}/{name}"] = value
+        return {"loss": total, **out}
+
+    def _forward(self, image: Tensor, names: list[str]) -> dict[str, Any]:
+        """The outputs as float32; heads that nothing is asked of are not computed."""
+        heads = {head.task for head in cast(Any, self.model).spec.heads}
+        with self.autocast or nullcontext():
+            output = self.run(image) if heads <= set(names) else self.run(image, tasks=tuple(names))
+        return {name: _float(output[name]) for name in names}
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_autocast(dtype: str, device: torch.device) -> torch.autocast | None:
+    """bf16 autocast, or None for float32. `auto` wants hardware that multiplies bf16 faster than float32."""
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and bool(amx())
+    if dtype == "bf16" or (dtype == "auto" and fast):
+        return torch.autocast(device.type, torch.bfloat16)
+    return None
+
+
+def _float(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _float(part) for name, part in value.items()}
+    return value.float() if value.is_floating_point() else value
+
+
+def _kept(value: Any, valid: Tensor) -> Any:
+    """The rows that are no padding."""
+    if bool(valid.all()):
+        return value
+    if isinstance(value, Mapping):
+        return {name: _kept(part, valid) for name, part in value.items()}
+    return value[valid.to(value.device)]

@@ -1,0 +1,92 @@
+"""What a weights file says about itself: the one metadata entry, as JSON, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vitruvian.errors import UsageError, WeightsError
+from vitruvian.types import HeadSpec, ModelSpec
+from vitruvian.vocab import class_set, class_set_names, skeleton, skeleton_names
+
+FORMAT = 1
+ENTRY = "vitruvian"
+
+
+@dataclass(frozen=True)
+class Card:
+    """The metadata of one file. `vocabularies`: name -> its words in the order of the head's channels.
+
+    provenance: free words and numbers (data, command, commit, date); run: hash of the run that made the weights.
+    """
+
+    spec: ModelSpec
+    vocabularies: Mapping[str, tuple[str, ...]]
+    licence: str = "unknown"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    run: str = ""
+
+
+def words_of(vocabulary: str) -> tuple[str, ...]:
+    """The words of a skeleton or a class set in channel order; an unknown name is an error that lists both kinds."""
+    if vocabulary in skeleton_names():
+        return skeleton(vocabulary).names
+    if vocabulary in class_set_names():
+        return class_set(vocabulary).names
+    raise UsageError(
+        f"unknown skeleton or class set {vocabulary!r}."
+        f" Allowed: {', '.join(skeleton_names())} (skeletons), {', '.join(class_set_names())} (class sets)."
+    )
+
+
+def card_of(spec: ModelSpec, provenance: Mapping[str, Any], run: str) -> Card:
+    """The card of a model about to be saved."""
+    names = sorted({head.vocabulary for head in spec.heads if head.vocabulary})
+    return Card(spec, {name: words_of(name) for name in names}, spec.licence, dict(provenance), run)
+
+
+def to_metadata(card: Card) -> dict[str, str]:
+    """The safetensors metadata: a single entry."""
+    return {ENTRY: json.dumps({"format": FORMAT, **asdict(card)}, sort_keys=True)}
+
+
+def from_metadata(metadata: Mapping[str, str] | None, where: str) -> Card:
+    """The card back, checked: format, fields, and that every vocabulary still has the words the weights were trained with."""
+    if not metadata or ENTRY not in metadata:
+        raise WeightsError(
+            f"{where}: a safetensors file without the metadata entry {ENTRY!r}."
+            " Allowed: files saved by vitruvian. Official checkpoints are converted through vitruvian.weights.keymaps first."
+        )
+    try:
+        raw = json.loads(metadata[ENTRY])
+        found = raw.pop("format")
+        if found != FORMAT:
+            raise WeightsError(f"{where}: format {found}; this version reads format {FORMAT}. Fix: pip install -U vitruvian")
+        words = {name: tuple(value) for name, value in raw.pop("vocabularies").items()}
+        card = Card(spec=_spec(raw.pop("spec")), vocabularies=words, **raw)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise WeightsError(f"{where}: its metadata is damaged or of another version ({reason}). Fix: save or fetch it again.") from error
+    _check_words(card, where)
+    return card
+
+
+def _spec(raw: Mapping[str, Any]) -> ModelSpec:
+    heads = tuple(HeadSpec(**{**head, "upsample": tuple(head["upsample"]), "conv": tuple(head["conv"])}) for head in raw["heads"])
+    tuples = {name: tuple(raw[name]) for name in ("size", "mean", "std")}
+    return ModelSpec(**{**raw, **tuples, "heads": heads})
+
+
+def _check_words(card: Card, where: str) -> None:
+    for head in card.spec.heads:
+        if head.vocabulary is None:
+            continue
+        if head.vocabulary not in card.vocabularies:
+            raise WeightsError(f"{where}: the words of {head.vocabulary!r} (head {head.task}) are not in its metadata.")
+        words = card.vocabularies[head.vocabulary]
+        if len(words) != head.out:
+            raise WeightsError(f"{where}: head {head.task} has {head.out} channels, {head.vocabulary} has {len(words)} words.")
+        if words != words_of(head.vocabulary):
+            raise WeightsError(f"{where}: {head.vocabulary} had other words when these weights were trained; their order is not safe.")

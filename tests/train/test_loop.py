@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_training import BRIGHT, HUE, Pictures, evaluate, model, settings
+
+from vitruvian.errors import InputError, UsageError, VitruvianError
+from vitruvian.train import TrainConfig, read_log, read_weights, train
+from vitruvian.train.log import TIMES
+
+
+def records(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    kept = [r for r in read_log(folder / "log.jsonl") if kind in (None, r["kind"])]
+    return [{name: value for name, value in r.items() if name not in TIMES} for r in kept]
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    assert records(a) == records(b)
+    for average in (False, True):
+        ours, theirs = (read_weights(folder, average=average) for folder in (a, b))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert train(settings(folder), model(), [BRIGHT, HUE], Pictures(), evaluate).finished
+    return folder
+
+
+def test_a_killed_run_ends_like_an_uninterrupted_one(whole: Path, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("tiny_training.py")
+    killed = subprocess.run([sys.executable, script, tmp_path, "6"], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [r["step"] for r in records(tmp_path)] == [3, 6]
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 7, "torn')
+    result = train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate)
+    assert result.finished and result.step == 12
+    assert_same_run(whole, tmp_path)
+
+
+def test_workers_change_nothing(whole: Path, tmp_path: Path) -> None:
+    train(settings(tmp_path, workers=2), model(), [BRIGHT, HUE], Pictures(), evaluate)
+    assert_same_run(whole, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_at_a_checkpoint(number: int, whole: Path, tmp_path: Path) -> None:
+    def interrupted(network: torch.nn.Module, step: int) -> dict[str, float]:
+        if step == 6:
+            os.kill(os.getpid(), number)
+        return evaluate(network, step)
+
+    stopped = train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), interrupted)
+    assert not stopped.finished and stopped.step == 6
+    assert train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate).finished
+    assert_same_run(whole, tmp_path)
+
+
+def test_a_damaged_checkpoint_is_passed_over(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = settings(tmp_path)
+    train(stopped, model(), [BRIGHT, HUE], Pictures(), evaluate)
+    newest = sorted((tmp_path / "checkpoints").glob("step-*.pt"))[-1]
+    newest.write_bytes(newest.read_bytes()[:500])
+    assert train(stopped, model(), [BRIGHT, HUE], Pictures(), evaluate).finished
+    assert f"passing over a checkpoint: {newest}" in capsys.readouterr().err
+    assert_same_run(whole, tmp_path)
+
+
+def test_the_folder_keeps_two_checkpoints_the_best_and_the_config(whole: Path) -> None:
+    names = sorted(path.name for path in (whole / "checkpoints").iterdir())
+    assert names == ["best.pt", "step-00000008.pt", "step-00000012.pt"]
+    assert TrainConfig.read(whole / "config.json") == settings(whole)
+    best = max(records(whole, "evaluate"), key=lambda r: r["score"])
+    network = model()
+    network.load_state_dict(read_weights(whole, best=True))
+    with torch.no_grad():
+        assert evaluate(network.eval(), 0)["score"] == pytest.approx(best["score"])
+
+
+def test_other_settings_are_refused_with_their_names(whole: Path) -> None:
+    with pytest.raises(UsageError, match=r"config.lr: 0.003 in the checkpoint, 0.1 now; config.steps|config.steps.*config.lr"):
+        train(settings(whole, lr=0.1, steps=13), model(), [BRIGHT, HUE], Pictures())
+    with pytest.raises(UsageError, match="already holds a run"):
+        train(settings(whole, resume="never"), model(), [BRIGHT, HUE], Pictures())
+
+
+def test_what_changes_no_weight_may_differ(whole: Path, tmp_path: Path) -> None:
+    result = train(settings(whole, log_every=1, keep=3), model(), [BRIGHT, HUE], Pictures(), evaluate)
+    assert result.finished
+    with pytest.raises(UsageError, match="no checkpoint to resume"):
+        train(settings(tmp_path, resume="must"), model(), [BRIGHT, HUE], Pictures())
+
+
+def test_it_learns_four_examples_by_heart(tmp_path: Path) -> None:
+    config = settings(tmp_path, steps=300, batch=4, accumulate=1, lr=1e-2, ema=None, layer_decay=1.0, weight_decay=0.0)
+    config = TrainConfig.from_dict({**config.to_dict(), "log_every": 10, "evaluate_every": None, "best": None})
+    train(config, model(), [BRIGHT, HUE], Pictures(count=4))
+    losses = [r["loss"] for r in records(tmp_path)]
+    assert losses[-1] < losses[0] / 10
+    assert records(tmp_path)[0]["loss"] == pytest.approx(sum(records(tmp_path)[0][f"{t}/l2"] for t in ("bright", "hue")))
+
+
+def test_bf16_autocast_keeps_the_weights_in_float32(tmp_path: Path) -> None:
+    train(settings(tmp_path, steps=3, dtype="bf16"), model(), [BRIGHT, HUE], Pictures(), evaluate)
+    assert {tensor.dtype for tensor in read_weights(tmp_path, average=False).values()} == {torch.float32}
+
+
+def test_one_task_of_two_leaves_the_other_head_alone(tmp_path: Path) -> None:
+    before = model().state_dict()
+    train(settings(tmp_path, loss_weights={"hue": 2.0}), model(), [HUE], Pictures(), evaluate)
+    after = read_weights(tmp_path, average=False)
+    moved = {name.split(".")[1] for name in after if name.startswith("heads.") and not torch.equal(before[name], after[name])}
+    assert moved == {"hue"}
+    first = records(tmp_path, "train")[0]
+    assert first["loss"] == pytest.approx(2 * first["hue/l2"])
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = settings(tmp_path, batch=1, accumulate=1, steps=10)
+    train(config, model(), [BRIGHT, HUE], Pictures(poison=3), evaluate)
+    skipped = records(tmp_path, "skipped")
+    assert len(skipped) == 1 and set(skipped[0]["not_finite"]) == {"loss", "bright/l2", "hue/l2", "grad_norm"}
+    assert "not finite" in capsys.readouterr().err
+    assert all(torch.isfinite(tensor).all() for tensor in read_weights(tmp_path).values())
+
+
+def test_too_many_steps_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(VitruvianError, match="3 steps in a row had no finite"):
+        train(settings(tmp_path, max_skipped=3), model(), [BRIGHT, HUE], Pictures(count=1, poison=0))
+
+
+def test_bad_examples_are_counted_in_the_log_and_stop_a_run_when_many(tmp_path: Path) -> None:
+    train(settings(tmp_path / "few", max_bad=0.2), model(), [BRIGHT, HUE], Pictures(bad=(2,)), evaluate)
+    assert records(tmp_path / "few", "train")[-1]["bad_examples"] in range(9, 11)  # 96 draws of 10 examples
+    with pytest.raises(InputError, match="more than the 1.0% allowed; the last: .*is truncated"):
+        train(settings(tmp_path / "many"), model(), [BRIGHT, HUE], Pictures(bad=(1, 2, 3, 4)))
+
+
+def test_wrong_arguments_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="hues.*Did you mean hue"):
+        train(settings(tmp_path, loss_weights={"hues": 1.0}), model(), [HUE], Pictures())
+    with pytest.raises(UsageError, match="figure for TrainConfig.best 'scor'"):
+        train(settings(tmp_path, best="scor"), model(), [HUE], Pictures(), evaluate)
+    with pytest.raises(UsageError, match="one or more different tasks"):
+        train(settings(tmp_path), model(), [HUE, HUE], Pictures())
+    with pytest.raises(UsageError, match="schedule 'cosin'.*Did you mean cosine"):
+        settings(tmp_path, schedule="cosin")
+    with pytest.raises(UsageError, match="steps is 0"):
+        settings(tmp_path, steps=0)
+    (tmp_path / "config.json").write_text(json.dumps({"config": {"steps": 1}}))
+    with pytest.raises(UsageError, match="no run's config.json"):
+        TrainConfig.read(tmp_path / "config.json")
