@@ -82,14 +82,15 @@ def warp(image: Array, crop: Crop, border: float = 0.0, nearest: bool = False) -
 
 
 def map_to_source(values: Array, crop: Crop, border: float = np.nan, nearest: bool = False) -> Array:
-    """Input-frame map (H, W[, C]) -> source frame; `border` outside the crop."""
+    """Input-frame map (H, W[, C]) -> source frame; `border` outside the crop, whose outer pixels count with their full area."""
     if crop.flipped:
         values = np.ascontiguousarray(values[:, ::-1])
     flags = (cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
-    height, width = crop.source_size
-    out: Array = cv2.warpAffine(
-        values, crop.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=(border,) * 4
-    )
+    size = crop.source_size[::-1]
+    out: Array = cv2.warpAffine(values, crop.matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    everywhere = np.ones(values.shape[:2], np.uint8)
+    inside = cv2.warpAffine(everywhere, crop.matrix, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    out[inside == 0] = border
     return out
 
 

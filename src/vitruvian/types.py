@@ -72,7 +72,7 @@ class Sample:
     image (H, W, 3) uint8 RGB; box (4,) xyxy px; mask (H, W) bool, this person; area px;
     keypoints (K, 3): x, y, visibility 0 absent / 1 hidden / 2 seen; classes (H, W) uint8, 255 = ignore;
     depth (H, W) float32 metres, NaN unknown; normal (H, W, 3) float32 unit, camera axes, NaN unknown;
-    intrinsics (3, 3).
+    intrinsics (3, 3). boxes (N, 4) xyxy px: every person of the frame, for detection; a single `box` does not say that.
     """
 
     image: Array
@@ -89,6 +89,7 @@ class Sample:
     normal: Array | None = None
     intrinsics: Array | None = None
     licence: str | None = None
+    boxes: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,15 @@ class Normals:
     frame: str = "camera: +x right, +y down, +z forward"
 
 
-Value: TypeAlias = Keypoints | Classes | Depth | Normals
+@dataclass(frozen=True)
+class Boxes:
+    """People found in a whole frame: xyxy (N, 4) float32 source pixels, score (N,) float32 in 0..1."""
+
+    xyxy: Array
+    score: Array
+
+
+Value: TypeAlias = Keypoints | Classes | Depth | Normals | Boxes
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def test_a_batch_is_its_samples(kind):
     torch.testing.assert_close(model(image)["pose"], alone, rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("kind", ["deconv", "shuffle"])
 @pytest.mark.parametrize("stem", ["patch", "conv"])
 def test_channels_last_and_bf16_agree(kind, stem):
@@ -177,5 +178,7 @@ def test_pretraining_refuses_what_it_cannot_do():
         build(mae())(images(1, (64, 64)))
     with pytest.raises(UsageError, match="unknown MAE option depht"):
         mae_head(depht=3)
+    with pytest.raises(UsageError, match="hidden pixels"):
+        build(replace(mae(), stem="conv"))
     with pytest.raises(UsageError, match="exactly one head"):
         build(spec().with_heads(mae_head(), HeadSpec("seg", (16,))))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vitruvian.geometry import box_center_scale, fix_aspect, make_crop, udp_matrix, warp
-from vitruvian.tasks.pose import unit_of_official
+from vitruvian.tasks.pose import official_to_exact
 from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps
 from vitruvian.types import Crop
 
@@ -84,7 +84,7 @@ def test_crop_matrices_and_points(golden):
         _near(make_crop(box, INPUT, INPUT).matrix, entry["out.udp_matrix"][i])
         _near(make_crop(box, INPUT, INPUT, rotation=rotations[i]).matrix, entry["out.udp_matrix_rotated"][i])
         crop = make_crop(box, INPUT, INPUT)
-        back = crop.points_to_source(entry["in.pred"][0].numpy() * unit_of_official(INPUT))
+        back = crop.points_to_source(entry["in.pred"][0].numpy() * official_to_exact(INPUT))
         _near(back, entry["out.pred_in_image"][i])
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from vitruvian.tasks.dense import resize_map
 from vitruvian.tasks.depth import Depth, relative_depth, silog
 from vitruvian.tasks.mae import masked_mse, normalise_patches
 from vitruvian.tasks.normal import Normal, cosine_loss, l1_loss, normal_target
 from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.pose.loss import keypoint_mse, keypoint_ohkm
 from vitruvian.tasks.seg import Seg, pixel_cross_entropy
-from vitruvian.tasks.dense import resize_map
 from vitruvian.types import IGNORE
 from vitruvian.vocab import class_set, skeleton
 

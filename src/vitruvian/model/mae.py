@@ -73,7 +73,7 @@ class MaeDecoder(nn.Module):
         gaps = self.mask_token.to(tokens.dtype).expand(len(tokens), restore.shape[1] + front - tokens.shape[1], -1)
         patches = torch.cat([tokens[:, front:], gaps], 1)
         patches = patches.gather(1, restore[..., None].expand(-1, -1, patches.shape[2]))
-        tokens = torch.cat([tokens[:, :front], patches], 1) + self.position.to(tokens.dtype)
+        tokens = torch.cat([tokens[:, :front], patches], 1) + self.position
         for block in self.blocks:
             tokens = block(tokens)
         return cast(Tensor, self.pred(self.norm(tokens))[:, front:])
@@ -86,6 +86,8 @@ class MaskedAutoencoder(nn.Module):
         super().__init__()
         if len(spec.heads) != 1 or spec.heads[0].kind != "mae":
             raise UsageError(f"{spec.name}: pretraining needs exactly one head, of kind 'mae' (see mae_head)")
+        if spec.stem != "patch" or spec.padding:
+            raise UsageError(f"{spec.name}: pretraining needs stem 'patch' and padding 0; others let hidden pixels through")
         self.spec = spec
         self.mask_ratio = float({**MAE_OPTIONS, **spec.heads[0].options}["mask_ratio"])
         self.backbone = ViT(spec)
@@ -123,8 +125,7 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _initialise_tokens(model: MaskedAutoencoder) -> None:
-    if hasattr(model.backbone, "patch"):
-        nn.init.xavier_uniform_(model.backbone.patch.weight.view(model.spec.dim, -1))
+    nn.init.xavier_uniform_(model.backbone.patch.weight.view(model.spec.dim, -1))
     if model.backbone.class_token is not None:
         nn.init.normal_(model.backbone.class_token, std=0.02)
     nn.init.normal_(model.decoder.mask_token, std=0.02)

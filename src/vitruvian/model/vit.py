@@ -175,7 +175,7 @@ class ViT(nn.Module):
         tokens, grid = self.patches(image)
         if self.class_token is not None:
             tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], 1)
-        return tokens + resize_position(self.position, self.grid, grid).to(tokens.dtype), grid
+        return tokens + resize_position(self.position, self.grid, grid), grid
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Tokens through all blocks and the final norm, (B, N, C) -> (B, N, C)."""

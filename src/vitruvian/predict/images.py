@@ -14,7 +14,9 @@ from vitruvian.types import Array
 
 MAX_PIXELS = 89_478_485  # Pillow's own line between a photo and a decompression bomb: 256 MB as RGB
 MIN_SIDE = 16
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm", ".avif", ".mpo"})
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm", ".avif", ".mpo"}
+)
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # Pillow's names of one channel of more than 8 bits
 
 
@@ -43,7 +45,9 @@ def read_photo(path: str | Path) -> Photo:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Allowed: an image file, a folder or a glob pattern.") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}). Fix: check the file and its permissions.") from error
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}). Fix: check the file and its permissions."
+        ) from error
 
 
 def _open(path: Path, file: object) -> Image.Image:
@@ -51,7 +55,9 @@ def _open(path: Path, file: object) -> Image.Image:
         return Image.open(file)  # type: ignore[arg-type]  # reads the header only
     except UnidentifiedImageError:
         known = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
-        raise InputError(f"{path}: not an image that can be read. Allowed: {known}. Fix: convert it, for example to PNG.") from None
+        raise InputError(
+            f"{path}: not an image that can be read. Allowed: {known}. Fix: convert it, for example to PNG."
+        ) from None
     except Image.DecompressionBombError:
         raise InputError(_bomb(str(path))) from None
 
@@ -103,14 +109,18 @@ def _check_size(width: int, height: int, where: str) -> None:
 
 
 def _bomb(where: str, size: str = "far more pixels") -> str:
-    return f"{where}: {size}, refused before decoding. Allowed: at most {MAX_PIXELS / 1e6:.0f} megapixels. Fix: make it smaller."
+    return (
+        f"{where}: {size}, refused before decoding. Allowed: at most {MAX_PIXELS / 1e6:.0f} megapixels. Fix: make it smaller."
+    )
 
 
 def _rgb(image: Image.Image, where: str) -> Array:
     if image.mode in DEEP:
         return np.repeat(_eight_bits(np.asarray(image))[..., None], 3, 2)
     if image.mode == "F":
-        raise InputError(f"{where}: a floating-point image has no fixed white. Allowed: 8 or 16 bits. Fix: scale and convert it.")
+        raise InputError(
+            f"{where}: a floating-point image has no fixed white. Allowed: 8 or 16 bits. Fix: scale and convert it."
+        )
     if image.has_transparency_data:  # an alpha channel or a palette with see-through entries: shown on white
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

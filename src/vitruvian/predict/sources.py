@@ -5,11 +5,11 @@ from __future__ import annotations
 import glob
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vitruvian.errors import InputError, UsageError
+from vitruvian.errors import UsageError
 from vitruvian.predict.images import EXTENSIONS
 
 MAGIC = "*?["
@@ -40,44 +40,44 @@ def find_sources(given: Sequence[str], out: Path) -> tuple[list[Source], list[Pr
     if not given:
         raise UsageError("no photo given. Allowed: one or more files, folders or glob patterns.")
     found: dict[Path, tuple[Path, Path]] = {}
-    problems = []
+    problems: list[Problem] = []
     for text in given:
-        try:
-            for path, root in _expand(text, out):
-                found.setdefault(path.resolve(), (path, root))
-        except InputError as error:
-            problems.append(Problem(text, str(error)))
+        for path, root in _expand(text, out, problems):
+            found.setdefault(path.resolve(), (path, root))
     return _with_stems(list(found.values())), problems
 
 
-def _expand(text: str, out: Path) -> Iterable[tuple[Path, Path]]:
+def _expand(text: str, out: Path, problems: list[Problem]) -> list[tuple[Path, Path]]:
     path = Path(text).expanduser()
     if path.is_dir():
         _keep_apart(path, out, text)
-        return [(file, path) for file in _photos_below(path, out)]
+        return [(file, path) for file in _photos_below(path, out, problems)]
     if path.exists() or not any(sign in text for sign in MAGIC):
         return [(path, path.parent)]  # an absent file speaks up when it is read
     root = _fixed_part(path)
     _keep_apart(root, out, text)
-    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
-    files = [match for match in matches if match.is_file() and match.suffix.lower() in EXTENSIONS and not _below(match, out)]
+    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  knows absolute patterns
+    files = [match for match in matches if match.is_file() and _is_photo(match.name) and not _below(match, out)]
     if not files:
-        raise InputError(f"{text}: no photo matches this pattern. Fix: check the pattern (** searches folders in folders).")
+        problems.append(
+            Problem(text, f"{text}: no photo matches this pattern. Fix: check it (** searches folders in folders).")
+        )
     return [(file, root) for file in files]
 
 
-def _photos_below(folder: Path, out: Path) -> list[Path]:
-    unreadable: list[OSError] = []
+def _photos_below(folder: Path, out: Path, problems: list[Problem]) -> list[Path]:
+    def unreadable(error: OSError) -> None:
+        place = str(error.filename)
+        problems.append(Problem(place, f"{place}: the folder cannot be read ({error.strerror}). Fix: change its permissions."))
+
+    before = len(problems)
     files = []
-    for place, folders, names in os.walk(folder, onerror=unreadable.append):
+    for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not _below(Path(place, name), out))
         files += [Path(place, name) for name in sorted(names) if _is_photo(name)]
-    if unreadable:
-        error = unreadable[0]
-        reason = f"{error.filename}: cannot be read ({error.strerror})"
-        raise InputError(f"{reason}. Fix: give yourself permission, or name the readable folders one by one.")
-    if not files:
-        raise InputError(f"{folder}: no photo in this folder. Allowed: {', '.join(sorted(e[1:] for e in EXTENSIONS))}.")
+    if not files and len(problems) == before:
+        known = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
+        problems.append(Problem(str(folder), f"{folder}: no photo in this folder. Allowed: {known}."))
     return files
 
 
@@ -105,7 +105,7 @@ def _keep_apart(root: Path, out: Path, text: str) -> None:
 
 
 def _with_stems(files: list[tuple[Path, Path]]) -> list[Source]:
-    """Results mirror the path below the root; equal stems keep the extension, and still equal ones the folders above the root."""
+    """Results mirror the path below the root; equal stems keep the extension, still equal ones the folders above it."""
     sources = [Source(path, _relative(path, root, 0), _relative(path, root, 0, suffix=False)) for path, root in files]
     for up in range(1, 64):
         taken = defaultdict(list)

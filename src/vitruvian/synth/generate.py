@@ -69,7 +69,16 @@ def run(
     """`generate` for a terminal: progress, one line for each failed sample, a closing line. Returns the exit code, 0 or 1."""
     console = Console(stderr=True, highlight=False)
     report = generate(
-        out, count, parse_size(size), seed, workers, backgrounds, images=images, backend=backend, preview=preview, console=console
+        out,
+        count,
+        parse_size(size),
+        seed,
+        workers,
+        backgrounds,
+        images=images,
+        backend=backend,
+        preview=preview,
+        console=console,
     )
     for failure in report.failed:
         console.print(f"sample {failure.index} failed: {failure.reason}", markup=False)
@@ -122,9 +131,7 @@ def _check(count: int, size: tuple[int, int], seed: int, workers: int) -> None:
     parse_size(f"{size[0]}x{size[1]}")
 
 
-def _job(
-    out: Path, size: tuple[int, int], seed: int, backgrounds: Path | None, images: bool, sampler: Sampler | None
-) -> Job:
+def _job(out: Path, size: tuple[int, int], seed: int, backgrounds: Path | None, images: bool, sampler: Sampler | None) -> Job:
     if backgrounds is not None and not backgrounds_in(backgrounds):
         raise UsageError(f"{backgrounds} holds no background photos ({', '.join(PICTURES)}). Give a folder that does.")
     return Job(out, size, seed, "auto", backgrounds, images, sampler)
@@ -191,7 +198,9 @@ def _folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise VitruvianError(f"cannot make the folder {path} ({error.strerror}). Give --out a folder you may write to.") from error
+        raise VitruvianError(
+            f"cannot make the folder {path} ({error.strerror}). Give --out a folder you may write to."
+        ) from error
 
 
 def _perform_all(job: Job, count: int, workers: int, console: Console | None) -> tuple[dict[int, Entry], int, list[Failure]]:

@@ -98,8 +98,7 @@ def intersect(mesh: Mesh, triangle_id: Array, intrinsics: Array) -> Hits:
     face = flat[pixel]
     corner = mesh.faces[face]
     a, b, c = (mesh.vertices[corner[:, i]].astype(np.float64) for i in range(3))
-    y, x = np.divmod(pixel, triangle_id.shape[1])
-    ray = np.stack([x, y, np.ones(len(pixel))], axis=1) @ np.linalg.inv(np.asarray(intrinsics, np.float64)).T
+    ray = rays(pixel, triangle_id.shape[1], intrinsics)
     sides = [cross(b, c), cross(c, a), cross(a, b)]
     weight = np.stack([_dot(ray, side) for side in sides], axis=1)
     total = weight.sum(axis=1)
@@ -111,10 +110,19 @@ def intersect(mesh: Mesh, triangle_id: Array, intrinsics: Array) -> Hits:
     return Hits(pixel, face, corner, weight / weight.sum(axis=1, keepdims=True), ray, depth)
 
 
+def rays(pixel: Array, width: int, intrinsics: Array) -> Array:
+    """(N, 3) float64 directions with z = 1 through the centres of flat pixel indices of a frame `width` pixels wide."""
+    k = np.asarray(intrinsics, np.float64)
+    row, column = np.divmod(pixel, width)
+    y = (row - k[1, 2]) / k[1, 1]
+    x = (column - k[0, 2] - k[0, 1] * y) / k[0, 0]
+    return np.stack([x, y, np.ones(len(pixel))], axis=1)
+
+
 def normals(mesh: Mesh, hits: Hits) -> Array:
     """(N, 3) float64 unit normals: interpolated from the vertices, on the side of the triangle that the camera sees."""
     at_vertex = vertex_normals(mesh, hits.corner)
-    smooth = _interpolate(at_vertex, hits)
+    smooth = _blend(at_vertex, hits.corner, hits.weight)
     a, b, c = (mesh.vertices[hits.corner[:, i]].astype(np.float64) for i in range(3))
     flat = cross(b - a, c - a)
     away = _dot(flat, hits.ray) > 0
@@ -181,19 +189,13 @@ def _blend(values: Array, corner: Array, weight: Array) -> Array:
     return mixed
 
 
-def _interpolate(values: Array, hits: Hits) -> Array:
-    return _blend(values, hits.corner, hits.weight)
-
-
 def _person(scene: Scene, index: int, person: Array, depth: Array) -> SynthPerson:
     who, shown = scene.people[index], person == index + 1
     seen = {}
     for name in SKELETONS:
         points = who.points.get(name)
         seen[name] = (
-            np.zeros((len(skeleton(name)), 3), np.float32)
-            if points is None
-            else look(points, shown, depth, scene.intrinsics)
+            np.zeros((len(skeleton(name)), 3), np.float32) if points is None else look(points, shown, depth, scene.intrinsics)
         )
     return SynthPerson(mask_box(shown), seen["wholebody133"], seen["sapiens308"], who.info)
 

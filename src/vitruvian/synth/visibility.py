@@ -43,7 +43,7 @@ def look(points: Points, shown: Array, depth: Array, intrinsics: Array) -> Array
 def _faces_camera(points: Points, position: Array) -> Array:
     """(K,) bool; a joint has no side."""
     towards = np.einsum("ij,ij->i", np.nan_to_num(points.normal), position) < 0
-    return ~points.surface | towards
+    return np.asarray(~points.surface | towards)
 
 
 def _allowance(points: Points, position: Array, intrinsics: Array) -> Array:
@@ -74,4 +74,4 @@ def _first(z: Array, allowed: Array, row: Array, column: Array, shown: Array, de
     for dy, dx in NEIGHBOURS:
         y, x = np.clip(row + dy, 0, height - 1), np.clip(column + dx, 0, width - 1)
         beside |= shown[y, x] & (np.abs(depth[y, x] - z) <= allowed)
-    return ~blocked & (direct | beside)
+    return np.asarray(~blocked & (direct | beside))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
 import signal
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,7 +24,9 @@ from vitruvian.errors import InputError, VitruvianError
 from vitruvian.synth.annotations import Entry, entry
 from vitruvian.synth.resolve import resolve
 from vitruvian.synth.surface import Scene
-from vitruvian.types import Array
+
+if TYPE_CHECKING:
+    from vitruvian.synth.appearance import Backgrounds
 
 Sampler: TypeAlias = Callable[[int, int, tuple[int, int]], Scene]
 
@@ -79,8 +80,7 @@ def perform(job: Job, count: int, workers: int) -> Iterator[Made | Failure]:
     if workers == 0:
         yield from (make(job, index) for index in range(count))
         return
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare)
+    pool = ProcessPoolExecutor(min(workers, count), multiprocessing.get_context("spawn"), _prepare)
     try:
         with _one_thread_each():
             waiting = [pool.submit(make, job, index) for index in range(count)]
@@ -124,7 +124,7 @@ def _leave_with(sentinel: int) -> None:
 
 
 def make(job: Job, index: int) -> Made | Failure:
-    """Make one sample unless it is there whole. Anything wrong with the sample is a Failure; only the output's troubles raise."""
+    """Make one sample unless it is there whole. A sample that cannot be made is a Failure; only trouble with the output raises."""
     done = _existing(job, index)
     if done is not None:
         return Made(index, entry(done, index), kept=True)
@@ -158,11 +158,22 @@ def _sampler(job: Job) -> Sampler:
     return sample_scene
 
 
-def _draw(job: Job, frame: GBuffer, index: int) -> Array:
+def _draw(job: Job, frame: GBuffer, index: int) -> bytes:
+    """One appearance of the frame, as JPEG."""
     from vitruvian.synth.appearance import draw
 
-    rng = np.random.default_rng([job.seed, index, LIGHT])
-    return draw(frame, rng)
+    picture = draw(frame, np.random.default_rng([job.seed, index, LIGHT]), backgrounds=_photos(job.backgrounds))
+    done, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise ValueError(f"OpenCV cannot encode a picture of shape {picture.shape} as JPEG")
+    return content.tobytes()
+
+
+@cache
+def _photos(folder: Path | None) -> Backgrounds:
+    from vitruvian.synth.appearance import Backgrounds
+
+    return Backgrounds.load(folder)
 
 
 def _store(job: Job, index: int, frame: GBuffer, drawn: bytes | None) -> None:

@@ -68,13 +68,17 @@ def from_metadata(metadata: Mapping[str, str] | None, where: str) -> Card:
         card = Card(spec=_spec(raw.pop("spec")), vocabularies=words, **raw)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise WeightsError(f"{where}: its metadata is damaged or of another version ({reason}). Fix: save or fetch it again.") from error
+        raise WeightsError(
+            f"{where}: its metadata is damaged or of another version ({reason}). Fix: save or fetch it again."
+        ) from error
     _check_words(card, where)
     return card
 
 
 def _spec(raw: Mapping[str, Any]) -> ModelSpec:
-    heads = tuple(HeadSpec(**{**head, "upsample": tuple(head["upsample"]), "conv": tuple(head["conv"])}) for head in raw["heads"])
+    heads = tuple(
+        HeadSpec(**{**head, "upsample": tuple(head["upsample"]), "conv": tuple(head["conv"])}) for head in raw["heads"]
+    )
     tuples = {name: tuple(raw[name]) for name in ("size", "mean", "std")}
     return ModelSpec(**{**raw, **tuples, "heads": heads})
 
@@ -89,4 +93,6 @@ def _check_words(card: Card, where: str) -> None:
         if len(words) != head.out:
             raise WeightsError(f"{where}: head {head.task} has {head.out} channels, {head.vocabulary} has {len(words)} words.")
         if words != words_of(head.vocabulary):
-            raise WeightsError(f"{where}: {head.vocabulary} had other words when these weights were trained; their order is not safe.")
+            raise WeightsError(
+                f"{where}: {head.vocabulary} had other words when these weights were trained; their order is not safe."
+            )

@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from vitruvian.errors import WeightsError, unknown_name
 from vitruvian.model import MaskedAutoencoder, Model, build
-from vitruvian.types import ModelSpec
 from vitruvian.weights.card import Card, card_of, from_metadata, to_metadata
 
 EMBEDDED = Path(__file__).parent / "embedded"
@@ -83,7 +82,7 @@ def save(
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(state, temporary, metadata=to_metadata(card))
+        temporary.write_bytes(to_bytes(state, metadata=to_metadata(card)))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -113,10 +112,10 @@ def _read(path: Path, tensors: bool) -> tuple[Card, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             card = from_metadata(file.metadata(), str(path))
-            return card, {name: file.get_tensor(name).float() for name in file.keys()} if tensors else {}
+            return card, {name: file.get_tensor(name).float() for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise WeightsError(
-            f"{path}: cannot be read as safetensors ({error}). Allowed: files saved by vitruvian; pickled .pth or .pt files are not opened."
+            f"{path}: cannot be read as safetensors ({error}). Allowed: files saved by vitruvian; no pickled .pth or .pt files."
         ) from error
 
 
@@ -130,9 +129,10 @@ def _check(state: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], p
     }
     told = [f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names]
     if told:
-        raise WeightsError(f"{path} does not fit its own model specification. {'; '.join(told)}. Fix: save or fetch the file again.")
+        raise WeightsError(
+            f"{path} does not fit its own model specification. {'; '.join(told)}. Fix: save or fetch the file again."
+        )
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
-

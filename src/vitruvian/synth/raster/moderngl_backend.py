@@ -36,10 +36,10 @@ class ModernglRasteriser:
         import moderngl
 
         self._gl: Any = moderngl
-        self._context: Any = moderngl.create_context(standalone=True, backend="egl")
-        self._context.enable_only(moderngl.DEPTH_TEST)
+        self._context: Any = self._gl.create_context(standalone=True, backend="egl")
+        self._context.enable_only(self._gl.DEPTH_TEST)
         self._context.depth_func = "<"
-        self._program = self._context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
+        self._program: Any = self._context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
         self._frames: dict[tuple[int, int], tuple[Any, Any]] = {}
 
     @property

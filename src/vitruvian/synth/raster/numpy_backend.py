@@ -54,8 +54,10 @@ class _Triangles:
 
     def take(self, where: slice | Array) -> _Triangles:
         """A part of them."""
-        plain = (self.id, self.left, self.top, self.width, self.height)
-        return _Triangles(*(values[where] for values in plain), self.edge[..., where], self.inverse[:, where])
+        return _Triangles(
+            self.id[where], self.left[where], self.top[where], self.width[where], self.height[where],
+            self.edge[..., where], self.inverse[:, where],
+        )  # fmt: skip
 
 
 def _project(vertices: Array, k: Array, behind: bool) -> Array:

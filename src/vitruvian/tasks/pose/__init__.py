@@ -46,7 +46,7 @@ class Pose(Task):
 
     def encode(self, sample: Sample, crop: Crop, spec: ModelSpec) -> dict[str, Tensor]:
         """{"heatmap": (K, h, w) at the head's resolution, "weight": (K,) 0 = not counted}."""
-        names, heatmap = skeleton(self.skeleton), heatmap_size(spec)
+        names, heatmap = skeleton(self.skeleton), heatmap_size(spec, crop.size)
         labelled = labelled_points(sample, self.skeleton)
         if labelled is None:
             return {"heatmap": torch.zeros(len(names), *heatmap), "weight": torch.zeros(len(names))}
@@ -70,7 +70,9 @@ class Pose(Task):
         """Heatmaps (B, K, h, w) -> keypoints in source px; score = the map's peak, about 0..1."""
         if len(output) != len(crops):
             raise UsageError(f"{len(output)} outputs for {len(crops)} crops")
-        points, scores = decode_heatmaps(output, spec.size, spec.codec)
+        if not crops:
+            return []
+        points, scores = decode_heatmaps(output, crops[0].size, spec.codec)
         return [self._keypoints(xy, score, crop, spec) for xy, score, crop in zip(points, scores, crops, strict=True)]
 
     def flip(self, output: Tensor) -> Tensor:
@@ -87,7 +89,7 @@ class Pose(Task):
 
     def _keypoints(self, points: Array, scores: Array, crop: Crop, spec: ModelSpec) -> Keypoints:
         if spec.codec == "official":
-            points = points * unit_of_official(crop.size)
+            points = points * official_to_exact(crop.size)
         xy = crop.points_to_source(points).astype(np.float32)
         if crop.flipped:
             back = list(skeleton(self.skeleton).flip)
@@ -102,13 +104,13 @@ class Pose(Task):
         return out
 
 
-def heatmap_size(spec: ModelSpec) -> tuple[int, int]:
-    """(h, w) of the pose head's maps: every upsampling stage doubles the patch grid."""
+def heatmap_size(spec: ModelSpec, size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) of the pose head's maps for an input (H, W): every upsampling stage doubles the patch grid."""
     factor = 2 ** len(spec.head("pose").upsample)
-    return spec.grid[0] * factor, spec.grid[1] * factor
+    return size[0] // spec.patch * factor, size[1] // spec.patch * factor
 
 
-def unit_of_official(size: tuple[int, int]) -> Array:
+def official_to_exact(size: tuple[int, int]) -> Array:
     """(2,) factor that turns the `official` codec's input px into those of the crop's matrix.
 
     The official code goes back by xy / (W, H) * scale + centre - scale / 2, while its crop maps the box to size - 1: the two

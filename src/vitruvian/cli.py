@@ -1,0 +1,149 @@
+"""Words -> calls, nothing else. What a verb needs is imported when it runs, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from vitruvian import __version__
+from vitruvian.errors import UsageError, VitruvianError
+
+Sources = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE...")]
+
+
+def predict(
+    sources: Sources,
+    tasks: tuple[str, ...] = (),
+    model: str = "vitruvian-s",
+    out: Path = Path("vitruvian-output"),
+    boxes: Path | None = None,
+    detector: str = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    dtype: Literal["auto", "fp32", "bf16"] = "auto",
+    draw: bool = True,
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    coco: Path | None = None,
+) -> int:
+    """Photos -> pose, body parts, depth and normals of the people in them.
+
+    Done photos are skipped on a second run. Exit code: 0 all done, 1 some input failed, 2 wrong usage.
+
+    Args:
+        sources: Photos, folders (searched recursively) or glob patterns.
+        tasks: Any of pose, seg, depth, normal; all that the model has if none is named.
+        model: Name of a packaged model (see `vitruvian models`) or path of a .safetensors file.
+        out: Folder of the results; they mirror the paths below each source.
+        boxes: Person boxes instead of the detector: CSV (image,x1,y1,x2,y2[,score]), results of predict, or COCO JSON.
+        detector: auto, person, hog or whole-image (the whole photo is one person).
+        device: Where to run; auto takes the fastest there is.
+        dtype: Precision of matrix products; auto is bf16 where the hardware has it.
+        draw: Make the overlay picture.
+        json: One JSON line a photo on stdout, everything else on stderr.
+        overwrite: Do done photos again.
+        coco: Also write all people to this COCO file.
+    """
+    from vitruvian.predict.command import run  # torch is imported here
+
+    return run(
+        sources,
+        tasks=tasks,
+        model=model,
+        out=out,
+        boxes=boxes,
+        detector=detector,
+        device=device,
+        dtype=dtype,
+        draw=draw,
+        as_json=json,
+        overwrite=overwrite,
+        coco=coco,
+    )
+
+
+def synth(
+    out: Path,
+    count: int,
+    size: str = "256x192",
+    seed: int = 0,
+    workers: int = 1,
+    backgrounds: Path | None = None,
+    preview: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Make a data set of synthetic people with exact labels. The same command resumes after a stop.
+
+    Args:
+        out: Folder of the data set.
+        count: Number of samples.
+        size: Height x width in pixels.
+        seed: Sample i is a function of the seed and i alone.
+        workers: Processes; 0 is this one.
+        backgrounds: Folder of photos to stand behind the people.
+        preview: Also write a contact sheet.
+    """
+    from vitruvian.synth.generate import run
+
+    return run(out, count, size, seed, workers, backgrounds, preview=preview)
+
+
+def models(name: Annotated[str, tyro.conf.Positional] = "") -> int:
+    """List the packaged models, or show one.
+
+    Args:
+        name: A packaged model's name or the path of a .safetensors file; all packaged models if left out.
+    """
+    from vitruvian.doctor import show_model, show_models
+
+    return show_model(name) if name else show_models()
+
+
+def doctor() -> int:
+    """Show versions, devices, extras and packaged weights, and how to mend what is missing. Exit code 1 if something is."""
+    from vitruvian.doctor import doctor as examine
+
+    return examine()
+
+
+VERBS: dict[str, Callable[..., Any]] = {"predict": predict, "synth": synth, "models": models, "doctor": doctor}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Exit code: 0 done, 1 an input or a file could not be used, 2 wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["--version"], ["-V"]):
+        print(f"vitruvian {__version__}")
+        return 0
+    try:
+        return _run(given)
+    except UsageError as error:
+        return _tell(f"error: {error}", 2)
+    except VitruvianError as error:
+        return _tell(f"error: {error}", 1)
+    except KeyboardInterrupt:
+        return _tell("interrupted: finished results are kept; the same command goes on from there.", 1)
+
+
+def _run(given: list[str]) -> int:
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            VERBS,
+            prog="vitruvian",
+            description="Human-centric vision. `vitruvian predict photo.jpg` is the first thing to try.",
+            args=given or ["--help"],
+        )
+    except SystemExit as stop:  # tyro has already said why
+        return stop.code if isinstance(stop.code, int) else 2
+    return int(code)
+
+
+def _tell(line: str, code: int) -> int:
+    print(" ".join(line.split()), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

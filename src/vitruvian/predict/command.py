@@ -1,0 +1,68 @@
+"""The verb `predict`: sources in, files and lines out, an exit code at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vitruvian.errors import InputError
+from vitruvian.predict.files import Options, predict_files
+from vitruvian.predict.pipeline import DEFAULT_MODEL, load
+from vitruvian.predict.report import Report, progress
+from vitruvian.predict.sources import find_sources
+from vitruvian.predict.write import write_coco
+
+
+def run(
+    sources: Sequence[str],
+    *,
+    tasks: Sequence[str] = (),
+    model: str = DEFAULT_MODEL,
+    out: Path = Path("vitruvian-output"),
+    boxes: Path | None = None,
+    detector: str = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    draw: bool = True,
+    as_json: bool = False,
+    overwrite: bool = False,
+    coco: Path | None = None,
+) -> int:
+    """Predict every photo of the sources into `out`. Returns 0, or 1 if an input failed or the run was interrupted.
+
+    Raises UsageError for wrong arguments, InputError for an unusable boxes file or output folder, before any photo is done.
+    """
+    found, problems = find_sources(sources, out)
+    report = Report(as_json)
+    for problem in problems:
+        report.failed(problem.name, problem.message)
+    options = Options(out, tasks or None, boxes, draw, overwrite)
+    try:
+        if found:
+            _make_folder(out)
+            predictor = load(model, detector=detector, device=device, dtype=dtype)
+            outcomes = predict_files(predictor, found, options)
+            report.start(predictor, options)
+            with progress(outcomes, len(found), shown=not as_json) as watched:
+                for outcome in watched:
+                    report.tell(outcome)
+        if coco is not None:
+            _write_coco(coco, report)
+    except KeyboardInterrupt:
+        return report.end(options, interrupted=True)
+    return report.end(options)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"the output folder {out} cannot be made ({error.strerror})"
+        raise InputError(f"{reason}. Fix: give --out a folder that can be written.") from error
+
+
+def _write_coco(path: Path, report: Report) -> None:
+    try:
+        write_coco(path, report.records)
+    except OSError as error:
+        report.failed(str(path), f"{path}: the COCO file cannot be written ({error.strerror}). Fix: give --coco another path.")

@@ -1,0 +1,136 @@
+"""Where the people of a photo are. A detector has a name that every output repeats; none falls back to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from vitruvian import weights
+from vitruvian.errors import UsageError, WeightsError, unknown_name
+from vitruvian.geometry import make_crop, nms
+from vitruvian.predict.device import Compute
+from vitruvian.predict.network import input_of, task_of
+from vitruvian.types import Array, Boxes, Crop, Person, Value
+
+HOG_WINDOW = (128, 64)  # (H, W) of the trained detector; smaller photos are enlarged to it
+HOG_SHRINK = (0.8, 0.86)  # its windows leave a margin around the person: (width, height) of the person in the window
+HOG_OVERLAP = 0.45
+LONGEST = 1280  # px; larger photos are reduced for the HOG detector
+
+
+class Detector(Protocol):
+    """Finds people. `weights` is the hash of the file that does it, None where there is no file."""
+
+    name: str
+    weights: str | None
+
+    def detect(self, image: Array) -> list[Person]:
+        """(H, W, 3) uint8 RGB -> people, best score first; boxes xyxy in source px within the photo."""
+
+
+class Hog:
+    """OpenCV's HOG + linear SVM for standing people (Dalal and Triggs, CVPR 2005): weak, but in every installation."""
+
+    name = "hog"
+    weights: str | None = None
+
+    def __init__(self) -> None:
+        self._hog = cv2.HOGDescriptor()
+        self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
+
+    def detect(self, image: Array) -> list[Person]:
+        """Windows of a pyramid, shrunk to the person, after non-maximum suppression; score = logistic of the SVM's."""
+        height, width = image.shape[:2]
+        scale = min(1.0, LONGEST / max(height, width))
+        scale = max(scale, HOG_WINDOW[0] / height, HOG_WINDOW[1] / width)
+        small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        found, margins = self._hog.detectMultiScale(grey, winStride=(8, 8), padding=(32, 32), scale=1.05)
+        if len(found) == 0:
+            return []
+        windows = np.asarray(found, np.float64) / scale
+        center = windows[:, :2] + windows[:, 2:] / 2
+        half = windows[:, 2:] / 2 * np.array(HOG_SHRINK)
+        boxes = np.concatenate([center - half, center + half], 1)
+        scores = 1 / (1 + np.exp(-np.asarray(margins, np.float64).reshape(-1)))
+        return [_person(boxes[i], scores[i], (height, width)) for i in nms(boxes, scores, HOG_OVERLAP)]
+
+
+class WholeImage:
+    """One box around the whole photo; only when it is asked for."""
+
+    name = "whole-image"
+    weights: str | None = None
+
+    def detect(self, image: Array) -> list[Person]:
+        """Always one person, of origin `whole-image`."""
+        height, width = image.shape[:2]
+        return [Person(np.array([0, 0, width, height], np.float32), 1.0, origin="whole-image")]
+
+
+class Network:
+    """A model with a head `person` that sees the whole frame."""
+
+    def __init__(self, name: str, loaded: weights.Loaded, compute: Compute) -> None:
+        spec = loaded.card.spec
+        if "person" not in {head.task for head in spec.heads}:
+            raise WeightsError(
+                f"{loaded.path}: not a detector: its heads are {', '.join(h.task for h in spec.heads)}, not person."
+            )
+        self.name = name
+        self.weights: str | None = loaded.hash
+        self._model, self._spec, self._compute = loaded.model.to(compute.device), spec, compute
+        self._task = task_of(spec.head("person"))
+
+    @torch.inference_mode()
+    def detect(self, image: Array) -> list[Person]:
+        """People of one pass over the frame."""
+        size = image.shape[:2]
+        crop: Crop = make_crop(
+            np.array([0, 0, size[1], size[0]], np.float32), self._spec.size, (size[0], size[1]), self._spec.fit
+        )
+        with self._compute.autocast():
+            output = self._model(input_of(image, [crop], self._spec, self._compute.device))["person"]
+        (value,) = self._task.decode(output.float(), [crop], self._spec)
+        return _people(value, (size[0], size[1]))
+
+
+DETECTORS: dict[str, Callable[[Compute], Detector]] = {
+    "hog": lambda _: Hog(),
+    "person": lambda compute: Network("person", weights.load("person"), compute),
+    "whole-image": lambda _: WholeImage(),
+}
+
+
+def choose_detector(name: str, compute: Compute) -> Detector:
+    """`auto` is our own detector where its weights are installed, else hog; a path loads other weights of the same kind."""
+    if name == "auto":
+        name = default_detector()
+    if name in DETECTORS:
+        return DETECTORS[name](compute)
+    if name.endswith(".safetensors"):
+        loaded = weights.load(name)
+        return Network(loaded.card.spec.name, loaded, compute)
+    raise unknown_name("detector", name, ["auto", *DETECTORS])
+
+
+def default_detector() -> str:
+    """The name that `auto` stands for in this installation."""
+    return "person" if weights.packaged_path("person") else "hog"
+
+
+def _people(value: Value, size: tuple[int, int]) -> list[Person]:
+    if not isinstance(value, Boxes):
+        raise UsageError(f"a detector's head must decode to Boxes, not {type(value).__name__}")
+    order = np.argsort(-value.score, kind="stable")
+    return [_person(value.xyxy[i], value.score[i], size) for i in order]
+
+
+def _person(box: Array, score: float, size: tuple[int, int]) -> Person:
+    height, width = size
+    clipped = np.clip(np.asarray(box, np.float32), 0, np.array([width, height, width, height], np.float32))
+    return Person(clipped, float(score), origin="detector")

@@ -1,0 +1,120 @@
+"""Many photos, one after the other: what is done is skipped, what fails is told, everything else is finished."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vitruvian.errors import InputError
+from vitruvian.predict.boxes import BoxFile, digest, people_of, read_boxes
+from vitruvian.predict.images import read_photo
+from vitruvian.predict.pipeline import Predictor
+from vitruvian.predict.record import FORMAT, Record
+from vitruvian.predict.sources import Problem, Source
+from vitruvian.predict.write import is_done, read_record, write_result
+from vitruvian.types import Person
+
+
+@dataclass(frozen=True)
+class Options:
+    """How photos are done. tasks: None is all of the model's; boxes: a boxes file instead of the detector."""
+
+    out: Path
+    tasks: Sequence[str] | None = None
+    boxes: Path | None = None
+    draw: bool = True
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input: its record and where that lies, or the message of what went wrong."""
+
+    name: str
+    state: Literal["done", "skipped", "failed"]
+    message: str = ""
+    record: Record | None = None
+    path: Path | None = None
+
+
+def predict_files(predictor: Predictor, sources: Sequence[Source], options: Options) -> Iterator[Outcome]:
+    """One outcome a photo, in order, and one for each problem of the boxes file. UsageError for tasks the model has not."""
+    names = predictor.network.choose(options.tasks)
+    given: BoxFile | None = None
+    matched: dict[str, str] = {}
+    problems: list[Problem] = []
+    if options.boxes is not None:
+        given = read_boxes(options.boxes)
+        matched, problems = given.match(sources)
+    yield from (Outcome(problem.name, "failed", problem.message) for problem in problems)
+    job = _Job(predictor, options, names, given, matched)
+    for source in sources:
+        try:
+            yield job.do(source)
+        except InputError as error:
+            yield Outcome(str(source.path), "failed", str(error))
+        except MemoryError:
+            yield Outcome(str(source.path), "failed", f"{source.path}: not enough memory. Fix: make the photo smaller.")
+        except OSError as error:
+            reason = f"{source.path}: the result cannot be written to {options.out} ({error.strerror or error})"
+            yield Outcome(str(source.path), "failed", f"{reason}. Fix: free space, or give --out another folder.")
+
+
+@dataclass(frozen=True)
+class _Job:
+    predictor: Predictor
+    options: Options
+    names: tuple[str, ...]
+    given: BoxFile | None
+    matched: dict[str, str]
+
+    def do(self, source: Source) -> Outcome:
+        path = self.options.out / f"{source.stem}.json"
+        people = self._given_people(source)
+        fingerprint = self._fingerprint(source.path, people)
+        record = None if self.options.overwrite else read_record(path)
+        if is_done(record, path.parent, fingerprint, self.options.draw):
+            return Outcome(str(source.path), "skipped", record=record, path=path)
+        photo = read_photo(source.path)
+        checked = None if people is None else people_of(people, photo.size, str(source.path))
+        boxes = self.given.path.name if self.given else None
+        result = self.predictor.predict_photo(photo, checked, self.names, boxes)
+        record = write_result(result, self.options.out, source.stem, source.name, fingerprint, self.options.draw)
+        return Outcome(str(source.path), "done", record=record, path=path)
+
+    def _given_people(self, source: Source) -> list[Person] | None:
+        if self.given is None:
+            return None
+        name = self.matched.get(source.stem)
+        if name is None:
+            return []
+        wrong = self.given.wrong.get(name)
+        if wrong:
+            more = f" (and {len(wrong) - 1} more boxes of this photo)" if len(wrong) > 1 else ""
+            raise InputError(wrong[0] + more)
+        return self.given.people[name]
+
+    def _fingerprint(self, path: Path, people: list[Person] | None) -> dict[str, Any]:
+        made = self.predictor.made_by(self.given.path.name if self.given else None)
+        return {
+            "format": FORMAT,
+            "photo": _photo_hash(path),
+            "weights": made.weights,
+            "detector": made.detector if people is None else f"boxes {digest(people)}",
+            "detector_weights": made.detector_weights,
+            "tasks": list(self.names),
+            "dtype": made.dtype,
+        }
+
+
+def _photo_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Allowed: an image file, a folder or a glob pattern.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Fix: check the file and its permissions.") from error

@@ -1,0 +1,78 @@
+"""From crops to decoded values: one backbone pass for all the heads that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitruvian.errors import UsageError, unknown_name
+from vitruvian.geometry import make_crop, warp
+from vitruvian.model import Model
+from vitruvian.predict.device import Compute
+from vitruvian.tasks import TASKS, task
+from vitruvian.tasks.base import Task
+from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Person, Prediction
+from vitruvian.vocab import skeleton_names
+from vitruvian.weights import Loaded
+
+CROPS_AT_ONCE = 16  # people of one pass; bounds the memory of a crowd
+
+
+def task_of(head: HeadSpec) -> Task:
+    """The task of a head, speaking the head's vocabulary."""
+    if head.vocabulary is None:
+        return task(head.task)
+    field = "skeleton" if head.vocabulary in skeleton_names() else "class_set"
+    return task(head.task, **{field: head.vocabulary})
+
+
+def input_of(image: Array, crops: Sequence[Crop], spec: ModelSpec, device: torch.device) -> Tensor:
+    """(H, W, 3) uint8 RGB -> (B, 3, h, w) normalised float32 on the device."""
+    pixels = np.stack([warp(image, crop) for crop in crops]).astype(np.float32)
+    pixels -= np.array(spec.mean, np.float32)
+    pixels /= np.array(spec.std, np.float32)
+    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).to(device)
+
+
+class Network:
+    """A loaded model on its device."""
+
+    def __init__(self, loaded: Loaded, compute: Compute) -> None:
+        if not isinstance(loaded.model, Model):
+            raise UsageError(f"{loaded.path}: a pretraining model has nothing to say about a photo. Fix: fine-tune it first.")
+        self.spec, self.hash, self.compute = loaded.card.spec, loaded.hash, compute
+        self.model = loaded.model.to(compute.device)
+        self.tasks = {head.task: task_of(head) for head in self.spec.heads}
+
+    def choose(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        """The tasks asked for, in the order of `TASKS`; all that the model has where none is named."""
+        for name in names or ():
+            if name not in TASKS:
+                raise unknown_name("task", name, TASKS)
+            if name not in self.tasks:
+                raise UsageError(f"model {self.spec.name} has no head for {name}. Allowed: {', '.join(self.tasks)}.")
+        chosen = tuple(name for name in TASKS if name in (names or self.tasks) and name in self.tasks)
+        return chosen
+
+    def crops_of(self, people: Sequence[Person], size: tuple[int, int]) -> list[Crop]:
+        """One crop a person, as the model was trained on them; size (H, W) of the photo."""
+        return [make_crop(person.box, self.spec.size, size, self.spec.fit, self.spec.box_padding) for person in people]
+
+    @torch.inference_mode()
+    def run(self, image: Array, people: Sequence[Person], names: Sequence[str]) -> list[dict[str, Prediction]]:
+        """Per person, task name -> prediction."""
+        size = (image.shape[0], image.shape[1])
+        crops = self.crops_of(people, size)
+        out: list[dict[str, Prediction]] = [{} for _ in people]
+        for start in range(0, len(people), CROPS_AT_ONCE):
+            part = slice(start, start + CROPS_AT_ONCE)
+            with self.compute.autocast():
+                outputs = self.model(input_of(image, crops[part], self.spec, self.compute.device), tuple(names))
+            for name in names:
+                values = self.tasks[name].decode(outputs[name].float(), crops[part], self.spec)
+                for i, value in enumerate(values, start):
+                    out[i][name] = Prediction(people[i], crops[i], name, self.hash, value)
+        return out

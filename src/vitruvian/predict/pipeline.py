@@ -1,0 +1,142 @@
+"""A photo in, its people understood: detect, crop, one backbone pass, decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias, overload
+
+import numpy as np
+from PIL import Image
+
+from vitruvian import weights
+from vitruvian.errors import InputError
+from vitruvian.predict.boxes import people_of
+from vitruvian.predict.detect import Detector, choose_detector
+from vitruvian.predict.device import Compute, choose_compute
+from vitruvian.predict.images import Photo, from_array, from_pillow, read_photo
+from vitruvian.predict.network import Network
+from vitruvian.predict.result import ImageResult, PersonResult, Provenance
+from vitruvian.types import Array, Person
+
+Picture: TypeAlias = "str | Path | Array | Image.Image"
+Boxes: TypeAlias = "Sequence[Person] | Array"
+DEFAULT_MODEL = "vitruvian-s"
+MASK_TASK = "seg"  # says where a person is; runs along with the dense tasks, for the price of its head
+
+
+def load(model: str | Path = DEFAULT_MODEL, *, detector: str = "auto", device: str = "auto", dtype: str = "auto") -> Predictor:
+    """A reusable predictor of a packaged model's name or of a .safetensors file.
+
+    detector: `auto`, `person`, `hog`, `whole-image`; device: `auto`, `cpu`, `cuda`, `mps`; dtype: `auto`, `fp32`, `bf16`.
+    Raises UsageError for an unknown name or an absent device, WeightsError for a file that does not fit.
+    """
+    compute = choose_compute(device, dtype)
+    return Predictor(weights.load(model), detector, compute)
+
+
+class Predictor:
+    """A loaded model and a detector; `predict` any number of times. The detector is loaded when it is first needed."""
+
+    def __init__(self, loaded: weights.Loaded, detector: str, compute: Compute) -> None:
+        self.card = loaded.card
+        self.compute = compute
+        self.network = Network(loaded, compute)
+        self._detector_name = detector
+        self._detector: Detector | None = None
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, loaded on first use."""
+        if self._detector is None:
+            self._detector = choose_detector(self._detector_name, self.compute)
+        return self._detector
+
+    @overload
+    def predict(self, source: Picture, *, boxes: Boxes | None = None, tasks: Sequence[str] | None = None) -> ImageResult: ...
+    @overload
+    def predict(
+        self,
+        source: list[Picture] | tuple[Picture, ...],
+        *,
+        boxes: Sequence[Boxes] | None = None,
+        tasks: Sequence[str] | None = None,
+    ) -> list[ImageResult]: ...
+    @overload
+    def predict(
+        self, source: Iterator[Picture], *, boxes: Iterable[Boxes] | None = None, tasks: Sequence[str] | None = None
+    ) -> Iterator[ImageResult]: ...
+
+    def predict(self, source, *, boxes=None, tasks=None):  # type: ignore[no-untyped-def]
+        """Photo(s) -> result(s). A list gives a list; an iterator of frames gives an iterator, one frame at a time.
+
+        source: a path, (H, W, 3) uint8 RGB, or a Pillow image. boxes: xyxy source px, (N, 4), (N, 5) with scores, or people;
+        with them the detector does not run (for several photos: one entry each). tasks: all of the model's by default.
+        """
+        names = self.network.choose(tasks)
+        if isinstance(source, str | Path | np.ndarray | Image.Image):
+            return self._one(source, boxes, names)
+        if isinstance(source, list | tuple):
+            return list(self._many(iter(source), boxes, names))
+        if isinstance(source, Iterator):
+            return self._many(source, boxes, names)
+        raise InputError(
+            f"a source of type {type(source).__name__}. Allowed: a path, RGB array, Pillow image, list or iterator of these."
+        )
+
+    def predict_photo(
+        self, photo: Photo, people: Sequence[Person] | None, names: tuple[str, ...], detector: str | None = None
+    ) -> ImageResult:
+        """One photo already read. people: checked boxes, or None to detect; detector: the name to tell for given boxes."""
+        found = self.detector.detect(photo.pixels) if people is None else people
+        needed = self._with_mask(names)
+        predictions = self.network.run(photo.pixels, found, needed) if found else []
+        results = tuple(PersonResult(person, values) for person, values in zip(found, predictions, strict=True))
+        return ImageResult(
+            photo.pixels, results, names, self.made_by(None if people is None else detector or "user boxes"), photo.notes
+        )
+
+    def made_by(self, given_boxes: str | None = None) -> Provenance:
+        """Who answers. given_boxes: where the boxes come from, if not from the detector."""
+        return Provenance(
+            model=self.card.spec.name,
+            weights=self.network.hash,
+            licence=self.card.licence,
+            detector=given_boxes or self.detector.name,
+            detector_weights=None if given_boxes else self.detector.weights,
+            device=self.compute.device.type,
+            dtype=self.compute.dtype_name,
+        )
+
+    def _with_mask(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        wanted = set(names) - {"pose"} and MASK_TASK in self.network.tasks
+        return tuple(dict.fromkeys([*names, MASK_TASK])) if wanted else names
+
+    def _one(self, source: Picture, boxes: Boxes | None, names: tuple[str, ...]) -> ImageResult:
+        photo, where = _photo(source)
+        people = None if boxes is None else people_of(boxes, photo.size, where)
+        return self.predict_photo(photo, people, names)
+
+    def _many(self, sources: Iterator[Picture], boxes: Iterable[Boxes] | None, names: tuple[str, ...]) -> Iterator[ImageResult]:
+        if boxes is None:
+            for source in sources:
+                yield self._one(source, None, names)
+            return
+        given = iter(boxes)
+        for source in sources:
+            entry = next(given, None)
+            if entry is None:
+                raise InputError(
+                    "fewer entries of boxes than photos. Allowed: one for each photo, an empty one where nobody is."
+                )
+            yield self._one(source, entry, names)
+        if next(given, None) is not None:
+            raise InputError("more entries of boxes than photos. Allowed: one for each photo.")
+
+
+def _photo(source: Picture) -> tuple[Photo, str]:
+    if isinstance(source, np.ndarray):
+        return from_array(source), "image"
+    if isinstance(source, Image.Image):
+        return from_pillow(source), "image"
+    return read_photo(source), str(source)

@@ -1,0 +1,103 @@
+"""What the terminal is told: one line a photo, problems on stderr, or JSON lines; a progress bar only where somebody looks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from vitruvian.predict.files import Options, Outcome
+from vitruvian.predict.pipeline import Predictor
+from vitruvian.predict.record import Record
+
+WHOLE_IMAGE = "whole-image"
+
+
+class Report:
+    """Counts outcomes and tells them. as_json: records as JSON lines on stdout, words on stderr."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.words: TextIO = sys.stderr if as_json else sys.stdout
+        self.counts: Counter[str] = Counter()
+        self.records: list[Record] = []
+        self.people = 0
+
+    def start(self, predictor: Predictor, options: Options) -> None:
+        """Model, boxes, device and precision really used."""
+        made = predictor.made_by(options.boxes.name if options.boxes else None)
+        self._say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}")
+        if made.detector == WHOLE_IMAGE:
+            self._say("whole-image: every photo is taken for one person that fills it")
+
+    def failed(self, name: str, message: str) -> None:
+        """One line on stderr for one input that cannot be used."""
+        self.counts["failed"] += 1
+        if self.as_json:
+            print(json.dumps({"file": name, "error": message}, ensure_ascii=False), flush=True)
+        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+    def tell(self, outcome: Outcome) -> None:
+        """One line for one outcome."""
+        if outcome.record is None:
+            self.failed(outcome.name, outcome.message)
+            return
+        self.counts[outcome.state] += 1
+        self.people += len(outcome.record["people"])
+        self.records.append(outcome.record)
+        if self.as_json:
+            line = {"file": outcome.name, "state": outcome.state, "result": str(outcome.path), **outcome.record}
+            print(json.dumps(line, allow_nan=False, ensure_ascii=False), flush=True)
+        else:
+            self._say(_line(outcome))
+
+    def end(self, options: Options, interrupted: bool = False) -> int:
+        """The sum, and the exit code: 0 if every input was done."""
+        done, skipped, failed = (self.counts[state] for state in ("done", "skipped", "failed"))
+        parts = [f"{done} done", f"{skipped} already done" if skipped else "", f"{failed} failed" if failed else ""]
+        told = f"{', '.join(part for part in parts if part)}; {_people(self.people)}; results in {options.out}"
+        if interrupted:
+            print(
+                f"interrupted: {told}. Finished results are kept; the same command goes on from here.",
+                file=sys.stderr,
+                flush=True,
+            )
+            return 1
+        self._say(told)
+        return 1 if failed else 0
+
+    def _say(self, text: str) -> None:
+        print(text, file=self.words, flush=True)
+
+
+def _line(outcome: Outcome) -> str:
+    record = outcome.record or {}
+    notes = "".join(f" ({note})" for note in record["image"]["notes"])
+    state = "already done: " if outcome.state == "skipped" else ""
+    return f"{outcome.name}{notes}: {state}{_people(len(record['people']))} -> {outcome.path}"
+
+
+def _people(count: int) -> str:
+    return {0: "nobody found", 1: "1 person"}.get(count, f"{count} people")
+
+
+@contextmanager
+def progress(outcomes: Iterable[Outcome], total: int, shown: bool) -> Iterator[Iterable[Outcome]]:
+    """The outcomes, with a bar under the printed lines if `shown` and stdout is a terminal."""
+    if not shown or total < 2 or not sys.stdout.isatty():
+        yield outcomes
+        return
+    from rich.progress import Progress  # a tenth of a second that only a watched run spends
+
+    with Progress(transient=True) as bar:
+        task = bar.add_task("photos", total=total)
+
+        def counted() -> Iterator[Outcome]:
+            for outcome in outcomes:
+                yield outcome
+                bar.advance(task)
+
+        yield counted()

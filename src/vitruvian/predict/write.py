@@ -1,0 +1,125 @@
+"""The files of one photo. All are written beside their places first; then they are renamed, the JSON last of all."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vitruvian.errors import InputError
+from vitruvian.predict.overlay import sheet
+from vitruvian.predict.record import Record, coco_of, depth_ends, record_of, to_text
+from vitruvian.predict.result import ImageResult
+from vitruvian.tasks.normal import normal_colors
+from vitruvian.types import Array
+
+OVERLAY_QUALITY = 92
+PNG_EFFORT = 3  # of 9: a twelve-megapixel map must not take longer to pack than to predict
+
+
+def write_result(result: ImageResult, out: Path, stem: str, name: str, fingerprint: Mapping[str, Any], draw: bool) -> Record:
+    """Write every file of a photo below `out`; name: the photo as its record calls it. Returns the record.
+
+    Whatever stops it (a full disk, an interrupt), no half file and no JSON of a half result is left. OSError passes through.
+    """
+    files = _encoded(result, draw)
+    base = Path(stem).name
+    names = {kind: f"{base}.{ending}" for kind, (ending, _) in files.items()}
+    record = record_of(result, name, names, fingerprint)
+    folder = (out / stem).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {names[kind]: encode for kind, (_, encode) in files.items()}
+    _write_all(folder, {**contents, f"{base}.json": lambda: (to_text(record) + "\n").encode()})
+    return record
+
+
+def write_coco(path: Path, records: list[Record]) -> None:
+    """One COCO file of many records, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_all(path.parent, {path.name: lambda: json.dumps(coco_of(records), allow_nan=False).encode()})
+
+
+def read_record(path: Path) -> Record | None:
+    """A record written before; None where there is none that can be read."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return raw if isinstance(raw, dict) else None
+
+
+def is_done(record: Record | None, folder: Path, fingerprint: Mapping[str, Any], draw: bool) -> bool:
+    """True if a record was made of the same photo by the same means, and all its files are there."""
+    if record is None or record.get("fingerprint") != dict(fingerprint):
+        return False
+    files = record.get("files", {})
+    return (not draw or "overlay" in files) and all((folder / file).is_file() for file in files.values())
+
+
+def _write_all(folder: Path, contents: Mapping[str, Callable[[], bytes]]) -> None:
+    """File name -> bytes, in order; either all appear or (but for a crash between two renames) none; the last one last."""
+    staged = {folder / name: folder / f".{name}.{os.getpid()}.tmp" for name in contents}
+    try:
+        for place, encode in zip(staged.values(), contents.values(), strict=True):
+            place.write_bytes(encode())
+        *_, last = staged
+        last.unlink(missing_ok=True)  # a record never stands beside maps that are not its own
+        for target, place in staged.items():
+            place.replace(target)
+    finally:
+        for place in staged.values():
+            place.unlink(missing_ok=True)
+
+
+def _encoded(result: ImageResult, draw: bool) -> dict[str, tuple[str, Callable[[], bytes]]]:
+    """Kind of file -> its ending and how to make its bytes."""
+    frame, tasks = result.frame, result.tasks
+    size = result.size
+    files: dict[str, tuple[str, Callable[[], bytes]]] = {}
+    if "seg" in tasks:
+        ids = frame.parts.ids if frame.parts else np.zeros(size, np.uint8)
+        files["parts"] = ("parts.png", lambda: _png(ids))
+    if "depth" in tasks:
+        z = frame.depth.z if frame.depth else np.full(size, np.nan, np.float32)
+        files["depth"] = ("depth.npy", lambda: _npy(z))
+        files["depth_png"] = ("depth.png", lambda: _png(depth_levels(z, depth_ends(frame))))
+    if "normal" in tasks:
+        n = frame.normals.n if frame.normals else np.full((*size, 3), np.nan, np.float32)
+        files["normal"] = ("normal.npy", lambda: _npy(n.astype(np.float16)))
+        files["normal_png"] = ("normal.png", lambda: _png(normal_colors(n)))
+    if set(tasks) - {"pose"}:
+        files["owner"] = ("owner.png", lambda: _png(frame.owner.astype(np.uint8) if len(result.people) < 256 else frame.owner))
+    if draw:
+        files["overlay"] = ("overlay.jpg", lambda: _image(sheet(result), ".jpg", [cv2.IMWRITE_JPEG_QUALITY, OVERLAY_QUALITY]))
+    return files
+
+
+def depth_levels(z: Array, ends: tuple[float, float]) -> Array:
+    """(H, W) depths -> uint16: 65535 at the near end, 1 at the far end, 0 where not finite."""
+    near, far = ends
+    known = np.isfinite(z)
+    level = np.clip((np.where(known, z, near) - near) / ((far - near) or 1.0), 0, 1)
+    return np.where(known, 65535 - np.round(level * 65534), 0).astype(np.uint16)
+
+
+def _png(image: Array) -> bytes:
+    return _image(image, ".png", [cv2.IMWRITE_PNG_COMPRESSION, PNG_EFFORT])
+
+
+def _image(image: Array, ending: str, options: list[int]) -> bytes:
+    done, data = cv2.imencode(ending, image[..., ::-1] if image.ndim == 3 else image, options)
+    if not done:
+        raise InputError(f"a map of shape {image.shape} cannot be written as {ending}. Fix: make the photo smaller.")
+    return bytes(data)
+
+
+def _npy(array: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()

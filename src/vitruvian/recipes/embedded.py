@@ -1,0 +1,183 @@
+"""The packaged model: a small ViT with four heads, trained from nothing on synthetic people.
+
+python -m vitruvian.recipes.embedded --work runs/embedded
+
+Renders the geometry once, trains in stages of growing input size (a small picture teaches the same pose many times faster),
+writes the weights. The same command goes on where it was stopped. Expected figures and hardware: docs/results/embedded.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitruvian.data.gbuffer import read_gbuffer
+from vitruvian.data.loader import Example
+from vitruvian.errors import InputError
+from vitruvian.model import Model
+from vitruvian.model.vit import resize_position
+from vitruvian.synth.appearance import Backgrounds, view
+from vitruvian.synth.generate import generate
+from vitruvian.tasks.base import Task
+from vitruvian.tasks.depth import Depth
+from vitruvian.tasks.normal import Normal
+from vitruvian.tasks.pose import Pose
+from vitruvian.tasks.seg import Seg
+from vitruvian.train import TrainConfig, read_weights, train
+from vitruvian.types import HeadSpec, ModelSpec
+from vitruvian.weights.load import load, save
+
+UPSAMPLE = (128, 64)
+SPEC = ModelSpec(
+    name="vitruvian-s", size=(256, 192), dim=256, depth=10, heads_attn=4, mlp=1024, stem="conv", sigma=2.0, codec="exact",
+    licence="Apache-2.0",
+    heads=(
+        HeadSpec("pose", upsample=UPSAMPLE, out=133, vocabulary="wholebody133", kind="shuffle"),
+        HeadSpec("seg", upsample=UPSAMPLE, out=28, vocabulary="body28", kind="shuffle"),
+        HeadSpec("depth", upsample=UPSAMPLE, out=1, kind="shuffle"),
+        HeadSpec("normal", upsample=UPSAMPLE, out=3, kind="shuffle"),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's."""
+
+    size: tuple[int, int]
+    steps: int
+    batch: int
+    lr: float
+    sigma: float
+
+
+STAGES = (
+    Stage((128, 96), steps=6000, batch=48, lr=1.0e-3, sigma=1.25),
+    Stage((192, 144), steps=4000, batch=32, lr=6.0e-4, sigma=1.6),
+    Stage((256, 192), steps=2500, batch=32, lr=3.0e-4, sigma=2.0),
+)
+# Sums of squares over 133 nearly empty maps are tiny; the weights bring the parts to the same order.
+LOSS_WEIGHTS = {"pose": 400.0, "seg": 1.0, "depth": 0.3, "normal": 0.3}
+GEOMETRY = (320, 240)
+
+
+def tasks() -> tuple[Task, ...]:
+    """The four tasks as trained: dense labels at a quarter of the input, body and feet before face and hands."""
+    groups = {"body": 3.0, "foot": 2.0, "face": 0.5, "left_hand": 0.7, "right_hand": 0.7}
+    return (Pose(group_weights=groups), Seg(label_stride=4), Depth(label_stride=4), Normal(label_stride=4))
+
+
+@dataclass(frozen=True)
+class SynthViews:
+    """Fresh views of cached geometry: light, cloth, background, crop and camera faults are drawn for every example."""
+
+    folder: Path
+    spec: ModelSpec
+    files: tuple[Path, ...]
+    tasks: tuple[Task, ...]
+
+    @classmethod
+    def of(cls, folder: Path, spec: ModelSpec) -> SynthViews:
+        """All frames that `vitruvian synth` wrote below `folder`."""
+        files = tuple(sorted((folder / "gbuffers").glob("*.npz")))
+        if not files:
+            raise InputError(f"{folder} holds no synthetic frames; run `vitruvian synth --out {folder} --count N` first")
+        return cls(folder, spec, files, tasks())
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def example(self, index: int, rng: np.random.Generator) -> Example:
+        """One person of frame `index`, seen anew."""
+        frame = read_gbuffer(self.files[index])
+        who = int(rng.integers(len(frame.people)))
+        sample, crop = view(frame, who, rng, self.spec.size, backgrounds=Backgrounds.load())
+        target = {task.name: _half(task.encode(sample, crop, self.spec)) for task in self.tasks}
+        return sample.image, target, sample.key
+
+
+def _half(parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.half() if value.is_floating_point() else value for name, value in parts.items()}
+
+
+def at_stage(spec: ModelSpec, stage: Stage) -> ModelSpec:
+    """The same model for the input size of one stage."""
+    return replace(spec, size=stage.size, sigma=stage.sigma)
+
+
+def transfer(state: dict[str, Tensor], old: ModelSpec, new: ModelSpec) -> dict[str, Tensor]:
+    """Weights for another input size: only the position table changes, by bicubic resizing."""
+    moved = dict(state)
+    moved["backbone.position"] = resize_position(state["backbone.position"], old.grid, new.grid)
+    return moved
+
+
+def prepare(work: Path, count: int, held_out: int, workers: int) -> None:
+    """Render the training and the held-out geometry; what exists is kept."""
+    generate(work / "synth", count, GEOMETRY, seed=1, workers=workers, images=False)
+    generate(work / "held-out", held_out, GEOMETRY, seed=900_001, workers=workers, images=False)
+
+
+def run_stage(work: Path, number: int, start: Path | None, threads: int, workers: int) -> bool:
+    """Train one stage from the weights before it; True when it is finished."""
+    stage = STAGES[number]
+    spec = at_stage(SPEC, stage)
+    torch.manual_seed(number)
+    model = Model(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = _initial(work, number, spec, start)
+    if state is not None:
+        model.load_state_dict(state)
+    config = TrainConfig(
+        folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr, warmup=300, schedule="cosine",
+        floor=0.02, ema=0.999, loss_weights=LOSS_WEIGHTS, seed=100 + number, threads=threads, workers=workers, log_every=50,
+        checkpoint_every=500,
+    )  # fmt: skip
+    return train(config, model, list(tasks()), SynthViews.of(work / "synth", spec)).finished
+
+
+def _initial(work: Path, number: int, spec: ModelSpec, start: Path | None) -> dict[str, Tensor] | None:
+    if number > 0:
+        before = at_stage(SPEC, STAGES[number - 1])
+        return transfer(read_weights(work / f"stage-{number}"), before, spec)
+    if start is None:
+        return None
+    loaded = load(start)
+    return transfer(loaded.model.state_dict(), loaded.spec, spec)
+
+
+def export(work: Path, number: int, out: Path, provenance: dict[str, Any]) -> None:
+    """Write the averaged weights of a stage, resized to the packaged input size, as bf16."""
+    spec = at_stage(SPEC, STAGES[number])
+    model = Model(SPEC)
+    model.load_state_dict(transfer(read_weights(work / f"stage-{number + 1}"), spec, SPEC))
+    save(out, model, provenance=provenance)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The whole recipe; see the head of this file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--work", type=Path, required=True, help="folder of geometry, checkpoints and logs")
+    parser.add_argument("--count", type=int, default=10_000, help="frames of geometry")
+    parser.add_argument("--held-out", type=int, default=500)
+    parser.add_argument("--start", type=Path, default=None, help="weights to go on from")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    prepare(chosen.work, chosen.count, chosen.held_out, chosen.workers + 1)
+    for number in range(len(STAGES)):
+        if not run_stage(chosen.work, number, chosen.start, chosen.threads, chosen.workers):
+            return 1
+        export(chosen.work, number, chosen.work / f"stage-{number + 1}.safetensors", {"recipe": "embedded", "stage": number + 1})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Heatmaps and back: where the official decoder misbehaves, at borders, and in whole crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vitruvian.geometry import make_crop
+from vitruvian.tasks.pose import Pose
+from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps
+from vitruvian.types import HeadSpec, ModelSpec, Sample
+
+SIZE, HEATMAP = (128, 96), (32, 24)
+
+
+@pytest.mark.parametrize("codec", ["exact", "official"])
+def test_round_trip_is_exact_away_from_the_border(codec):
+    rng = np.random.default_rng(0)
+    points = rng.uniform([24, 24], [72, 104], (200, 2))
+    maps, weights = encode_heatmaps(points, np.ones(200, bool), SIZE, HEATMAP, 2.0)
+    xy, score = decode_heatmaps(torch.from_numpy(maps), SIZE, codec)
+    if codec == "official":
+        xy = xy * (np.array([95, 127]) / np.array([96, 128]))
+    assert np.abs(xy - points).max() < 0.05
+    assert weights.all()
+    assert (score > 0.85).all()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_maps_without_a_peak_are_outside_and_finite(value):
+    xy, score = decode_heatmaps(torch.full((2, 3, *HEATMAP), value), SIZE)
+    assert xy.shape == (2, 3, 2)
+    np.testing.assert_allclose(xy, np.broadcast_to([-95 / 23, -127 / 31], xy.shape))
+    np.testing.assert_array_equal(score, np.float32(value))
+
+
+def test_a_flat_positive_map_and_a_spike_stay_near_their_peak():
+    spike = torch.zeros(2, *HEATMAP)
+    spike[0] = 0.5
+    spike[1, 10, 20] = 1e-6
+    xy, _ = decode_heatmaps(spike, SIZE)
+    assert np.isfinite(xy).all()
+    heatmap_px = xy / (np.array([95, 127]) / np.array([23, 31]))
+    assert np.abs(heatmap_px[1] - [20, 10]).max() <= 3
+
+
+def test_a_map_does_not_depend_on_its_neighbours():
+    maps = torch.rand(5, *HEATMAP) - 0.9
+    together, _ = decode_heatmaps(maps, SIZE)
+    alone = np.concatenate([decode_heatmaps(maps[i : i + 1], SIZE)[0] for i in range(5)])
+    np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
+
+
+def test_invisible_outside_and_unknown_points_have_no_weight():
+    points = np.array([[40, 40], [-60, 40], [40, 300], [np.nan, 3], [-10, 40]], np.float32)
+    maps, weights = encode_heatmaps(points, np.array([0, 1, 1, 1, 1]), SIZE, HEATMAP, 2.0)
+    np.testing.assert_array_equal(weights, [0, 0, 0, 0, 1])
+    assert not maps[:4].any()
+    assert maps[4].any()
+
+
+def model_spec(**more):
+    head = HeadSpec("pose", (8, 8), (), 17, "coco17", "shuffle")
+    return ModelSpec("tiny", SIZE, 16, 1, 2, 16, (head,), **more)
+
+
+def test_both_codecs_give_one_place_in_the_photo():
+    crop = make_crop(np.array([30, 20, 200, 260]), SIZE, (300, 240), rotation=0)
+    output = torch.rand(1, 17, *HEATMAP)
+    places = [Pose("coco17").decode(output, [crop], model_spec(codec=codec))[0].xy for codec in ("exact", "official")]
+    np.testing.assert_allclose(*places, atol=1e-3)
+
+
+def test_labels_of_a_larger_skeleton_serve_a_smaller_one_and_the_other_way():
+    points = np.concatenate([np.full((133, 2), 50.0), np.full((133, 1), 2)], 1).astype(np.float32)
+    crop = make_crop(np.array([0, 0, 100, 130]), SIZE, (140, 110))
+    image = np.zeros((140, 110, 3), np.uint8)
+    down = Pose("coco17").encode(Sample(image, crop, skeleton="wholebody133", keypoints=points), crop, model_spec())
+    assert down["weight"].all()
+    up = Pose("wholebody133").encode(Sample(image, crop, skeleton="coco17", keypoints=points[:17]), crop, model_spec())
+    assert up["weight"][:17].all()
+    assert not up["weight"][17:].any()
+
+
+def test_group_weights_scale_their_points():
+    points = np.concatenate([np.full((133, 2), 50.0), np.full((133, 1), 2)], 1).astype(np.float32)
+    crop = make_crop(np.array([0, 0, 100, 130]), SIZE, (140, 110))
+    sample = Sample(np.zeros((140, 110, 3), np.uint8), crop, skeleton="wholebody133", keypoints=points)
+    weight = Pose(group_weights={"face": 0.25}).encode(sample, crop, model_spec())["weight"]
+    assert sorted(set(weight.tolist())) == [0.25, 1.0]
+    assert int((weight == 0.25).sum()) == 68
+
+
+def test_ohkm_takes_what_there_is():
+    target = {"heatmap": torch.rand(2, 17, *HEATMAP), "weight": torch.ones(2, 17)}
+    output = torch.rand(2, 17, *HEATMAP)
+    (every,) = Pose("coco17", loss_kind="ohkm").loss(output, target).values()
+    (plain,) = Pose("coco17").loss(output, target).values()
+    torch.testing.assert_close(every, plain)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from vitruvian import weights
+from vitruvian.errors import UsageError, VitruvianError, WeightsError
+from vitruvian.model import Model, build
+from vitruvian.types import HeadSpec, ModelSpec
+from vitruvian.vocab import skeleton
+
+HEADS = (
+    HeadSpec("pose", (8,), out=17, vocabulary="coco17", kind="shuffle", options={"refine": "none"}),
+    HeadSpec("depth", (8,), (4,), 1),
+)
+SPEC = ModelSpec("tiny", (64, 48), dim=32, depth=1, heads_attn=2, mlp=32, heads=HEADS, stem="conv", licence="CC0-1.0")
+
+
+@pytest.fixture
+def model() -> Model:
+    torch.manual_seed(0)
+    built = build(SPEC)
+    assert isinstance(built, Model)
+    return built
+
+
+@pytest.fixture
+def saved(model: Model, tmp_path: Path) -> Path:
+    path = tmp_path / "deep" / "tiny.safetensors"
+    weights.save(path, model, provenance={"command": "test"}, run="abc")
+    return path
+
+
+def altered(path: Path, **change: object) -> Path:
+    """The same file with other metadata fields."""
+    with safe_open(path, "pt") as file:
+        entry = json.loads(file.metadata()["vitruvian"])
+    save_file(load_file(path), path, metadata={"vitruvian": json.dumps({**entry, **change})})
+    return path
+
+
+def test_round_trip_in_full_precision_is_exact(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    weights.save(path, model, provenance={}, dtype=torch.float32)
+    image = torch.randn(1, 3, 64, 48)
+    loaded = weights.load(path).model.eval()
+    with torch.no_grad():
+        want, got = model.eval()(image), loaded(image)
+    assert {name: torch.equal(want[name], got[name]) for name in want} == {"pose": True, "depth": True}
+
+
+def test_bf16_on_disk_float32_in_use(model: Model, saved: Path) -> None:
+    assert all(value.dtype == torch.bfloat16 for value in load_file(saved).values())
+    loaded = weights.load(saved)
+    assert all(value.dtype == torch.float32 for value in loaded.model.state_dict().values())
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(loaded.model.state_dict()[name], value.bfloat16().float(), rtol=0, atol=0)
+    assert not loaded.model.training
+
+
+def test_the_card_says_all(saved: Path) -> None:
+    with safe_open(saved, "pt") as file:
+        assert list(file.metadata()) == ["vitruvian"]
+    card = weights.read_card(saved)
+    assert card.spec == SPEC
+    assert card.vocabularies == {"coco17": skeleton("coco17").names}
+    assert (card.licence, card.provenance, card.run) == ("CC0-1.0", {"command": "test"}, "abc")
+
+
+def test_hash_is_that_of_the_file_and_no_temporary_file_stays(saved: Path) -> None:
+    assert weights.load(saved).hash == weights.file_hash(saved)
+    assert len(weights.file_hash(saved)) == 64
+    assert [p.name for p in saved.parent.iterdir()] == ["tiny.safetensors"]
+    assert saved.stat().st_mode & 0o444 == 0o444, "everybody may read it: it goes into a package"
+
+
+def test_every_misfit_is_listed_by_kind(saved: Path) -> None:
+    with safe_open(saved, "pt") as file:
+        metadata = file.metadata()
+    state = load_file(saved)
+    state["stranger"] = torch.zeros(1)
+    state["heads.pose.final.bias"] = torch.zeros(5)
+    state["backbone.norm.bias"] = state["backbone.norm.bias"].fill_(float("nan"))
+    del state["backbone.norm.weight"]
+    save_file(state, saved, metadata=metadata)
+    with pytest.raises(WeightsError) as told:
+        weights.load(saved)
+    for text in (
+        "1 missing: backbone.norm.weight",
+        "1 unexpected: stranger",
+        "heads.pose.final.bias (5,), wanted (17,)",
+        "1 not finite: backbone.norm.bias",
+    ):
+        assert text in str(told.value)
+
+
+def test_many_missing_names_are_counted(saved: Path) -> None:
+    with safe_open(saved, "pt") as file:
+        metadata = file.metadata()
+    save_file({"heads.pose.final.bias": torch.zeros(17)}, saved, metadata=metadata)
+    with pytest.raises(WeightsError, match=r"\d+ missing: .* and \d+ more"):
+        weights.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"format": 99}, "format 99; this version reads format 1"),
+        ({"vocabularies": {"coco17": ["nose"] * 17}}, "other words"),
+        ({"vocabularies": {"coco17": ["nose"]}}, "17 channels, coco17 has 1 words"),
+        ({"vocabularies": {}}, "not in its metadata"),
+        ({"spec": {"name": "x"}}, "damaged or of another version"),
+        ({"stranger": 1}, "damaged or of another version"),
+    ],
+)
+def test_a_bad_card_is_refused(saved: Path, change: dict[str, object], text: str) -> None:
+    with pytest.raises(WeightsError, match=text):
+        weights.load(altered(saved, **change))
+
+
+def test_an_unknown_skeleton_in_a_file_names_those_there_are(saved: Path) -> None:
+    with safe_open(saved, "pt") as file:
+        entry = json.loads(file.metadata()["vitruvian"])
+    entry["spec"]["heads"][0]["vocabulary"] = "coco18"
+    bad = altered(saved, spec=entry["spec"], vocabularies={"coco18": list(skeleton("coco17").names)})
+    with pytest.raises(UsageError, match=r"coco18.*coco17, sapiens308, wholebody133"):
+        weights.load(bad)
+
+
+def test_an_unknown_skeleton_cannot_be_saved(tmp_path: Path) -> None:
+    spec = replace(SPEC, heads=(replace(HEADS[0], vocabulary="coco18"),))
+    with pytest.raises(UsageError, match="coco18"):
+        weights.save(tmp_path / "x.safetensors", build(spec), provenance={})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"\x80\x02}q\x00."])
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be read as safetensors"):
+        weights.load(path)
+
+
+def test_a_truncated_file_is_refused(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="cannot be read"):
+        weights.load(saved)
+
+
+def test_foreign_safetensors_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(WeightsError, match="keymaps"):
+        weights.load(tmp_path / "x.safetensors")
+
+
+def test_names_and_paths() -> None:
+    with pytest.raises(UsageError, match=r"unknown model 'vitruvian-x'.*Did you mean vitruvian-s"):
+        weights.resolve("vitruvian-x")
+    with pytest.raises(WeightsError, match=r"no weights file at nowhere/x\.safetensors"):
+        weights.resolve("nowhere/x.safetensors")
+
+
+def test_a_packaged_model_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("vitruvian.weights.load.EMBEDDED", tmp_path)
+    assert weights.packaged_path("vitruvian-s") is None
+    with pytest.raises(VitruvianError, match="pip install"):
+        weights.resolve("vitruvian-s")
+    (tmp_path / "vitruvian-s.safetensors").write_bytes(b"x")
+    assert weights.resolve("vitruvian-s") == tmp_path / "vitruvian-s.safetensors"
+
+
+def test_a_full_disk_leaves_the_old_file(model: Model, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = saved.read_bytes()
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        weights.save(saved, model, provenance={})
+    assert saved.read_bytes() == before
+    assert [p.name for p in saved.parent.iterdir()] == ["tiny.safetensors"]
