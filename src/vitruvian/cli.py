@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -123,6 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(f"error: {error}", 2)
     except VitruvianError as error:
         return _tell(f"error: {error}", 1)
+    except BrokenPipeError:  # who read our output has gone, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except KeyboardInterrupt:
         return _tell("interrupted: finished results are kept; the same command goes on from there.", 1)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 
 from vitruvian.synth.surface import Points, Scene, ScenePerson, Surface
@@ -89,3 +92,15 @@ def broken_scene(seed: int, index: int, size: tuple[int, int]) -> Scene:
     if index == 1:
         raise ValueError("this pose has no elbow")
     return capsule_scene(seed, index, size)
+
+
+def slow_scene(seed: int, index: int, size: tuple[int, int]) -> Scene:
+    """The same; in an environment with SLOW, samples from the third on take that many seconds."""
+    if index >= 2:
+        time.sleep(float(os.environ.get("SLOW", 0)))
+    return capsule_scene(seed, index, size)
+
+
+def sometimes_broken_scene(seed: int, index: int, size: tuple[int, int]) -> Scene:
+    """`broken_scene` in an environment with BROKEN, else whole."""
+    return (broken_scene if "BROKEN" in os.environ else capsule_scene)(seed, index, size)

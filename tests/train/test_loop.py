@@ -92,14 +92,14 @@ def test_the_folder_keeps_two_checkpoints_the_best_and_the_config(whole: Path) -
 def test_other_settings_are_refused_with_their_names(whole: Path) -> None:
     with pytest.raises(UsageError, match=r"config.lr: 0.003 in the checkpoint, 0.1 now; config.steps|config.steps.*config.lr"):
         train(settings(whole, lr=0.1, steps=13), model(), [BRIGHT, HUE], Pictures())
-    with pytest.raises(UsageError, match="already holds a run"):
+    with pytest.raises(UsageError, match=r"already holds a run"):
         train(settings(whole, resume="never"), model(), [BRIGHT, HUE], Pictures())
 
 
 def test_what_changes_no_weight_may_differ(whole: Path, tmp_path: Path) -> None:
     result = train(settings(whole, log_every=1, keep=3), model(), [BRIGHT, HUE], Pictures(), evaluate)
     assert result.finished
-    with pytest.raises(UsageError, match="no checkpoint to resume"):
+    with pytest.raises(UsageError, match=r"no checkpoint to resume"):
         train(settings(tmp_path, resume="must"), model(), [BRIGHT, HUE], Pictures())
 
 
@@ -137,28 +137,28 @@ def test_a_step_that_is_not_finite_is_skipped_and_told(tmp_path: Path, capsys: p
 
 
 def test_too_many_steps_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
-    with pytest.raises(VitruvianError, match="3 steps in a row had no finite"):
+    with pytest.raises(VitruvianError, match=r"3 steps in a row had no finite"):
         train(settings(tmp_path, max_skipped=3), model(), [BRIGHT, HUE], Pictures(count=1, poison=0))
 
 
 def test_bad_examples_are_counted_in_the_log_and_stop_a_run_when_many(tmp_path: Path) -> None:
     train(settings(tmp_path / "few", max_bad=0.2), model(), [BRIGHT, HUE], Pictures(bad=(2,)), evaluate)
     assert records(tmp_path / "few", "train")[-1]["bad_examples"] in range(9, 11)  # 96 draws of 10 examples
-    with pytest.raises(InputError, match="more than the 1.0% allowed; the last: .*is truncated"):
+    with pytest.raises(InputError, match=r"more than the 1.0% allowed; the last: .*is truncated"):
         train(settings(tmp_path / "many"), model(), [BRIGHT, HUE], Pictures(bad=(1, 2, 3, 4)))
 
 
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="hues.*Did you mean hue"):
+    with pytest.raises(UsageError, match=r"hues.*Did you mean hue"):
         train(settings(tmp_path, loss_weights={"hues": 1.0}), model(), [HUE], Pictures())
-    with pytest.raises(UsageError, match="figure for TrainConfig.best 'scor'"):
+    with pytest.raises(UsageError, match=r"figure for TrainConfig.best 'scor'"):
         train(settings(tmp_path, best="scor"), model(), [HUE], Pictures(), evaluate)
-    with pytest.raises(UsageError, match="one or more different tasks"):
+    with pytest.raises(UsageError, match=r"one or more different tasks"):
         train(settings(tmp_path), model(), [HUE, HUE], Pictures())
-    with pytest.raises(UsageError, match="schedule 'cosin'.*Did you mean cosine"):
+    with pytest.raises(UsageError, match=r"schedule 'cosin'.*Did you mean cosine"):
         settings(tmp_path, schedule="cosin")
-    with pytest.raises(UsageError, match="steps is 0"):
+    with pytest.raises(UsageError, match=r"steps is 0"):
         settings(tmp_path, steps=0)
     (tmp_path / "config.json").write_text(json.dumps({"config": {"steps": 1}}))
-    with pytest.raises(UsageError, match="no run's config.json"):
+    with pytest.raises(UsageError, match=r"no run's config.json"):
         TrainConfig.read(tmp_path / "config.json")

@@ -19,10 +19,9 @@ from vitruvian.tasks.base import Task
 from vitruvian.train import TrainConfig, train
 from vitruvian.types import HeadSpec, ModelSpec
 
-SPEC = ModelSpec(
-    name="tiny", size=(32, 32), dim=16, depth=2, heads_attn=2, mlp=32,
-    heads=(HeadSpec("bright", (8,), out=1, kind="shuffle", options={"dropout": 0.1}), HeadSpec("hue", (8,), out=3, kind="shuffle")),
-)  # fmt: skip
+BRIGHT_HEAD = HeadSpec("bright", (8,), out=1, kind="shuffle", options={"dropout": 0.1})
+HUE_HEAD = HeadSpec("hue", (8,), out=3, kind="shuffle")
+SPEC = ModelSpec("tiny", size=(32, 32), dim=16, depth=2, heads_attn=2, mlp=32, heads=(BRIGHT_HEAD, HUE_HEAD))
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def settings(folder: Path, **changes: Any) -> TrainConfig:
 def evaluate(network: nn.Module, step: int) -> dict[str, float]:
     torch.rand(3)
     out = network(torch.linspace(-1, 1, 32 * 32 * 3).reshape(1, 3, 32, 32))
-    return {"score": float(out["bright"].mean()), "step": float(step)}
+    return {"score": out["bright"].detach().mean().item(), "step": float(step)}
 
 
 def evaluate_then_die(network: nn.Module, step: int) -> dict[str, float]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,7 +169,7 @@ def test_names_and_paths() -> None:
 
 
 def test_a_packaged_model_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("vitruvian.weights.load.EMBEDDED", tmp_path)
+    monkeypatch.setattr(sys.modules[weights.load.__module__], "EMBEDDED", tmp_path)
     assert weights.packaged_path("vitruvian-s") is None
     with pytest.raises(VitruvianError, match="pip install"):
         weights.resolve("vitruvian-s")

@@ -104,7 +104,7 @@ def write_gbuffer(path: Path, frame: GBuffer) -> None:
 def read_gbuffer(path: Path) -> GBuffer:
     """Read one frame; a damaged file is an InputError that names it."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             raw = {name: data[name] for name in data.files}
         meta = json.loads(raw["meta"].tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

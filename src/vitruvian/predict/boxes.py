@@ -172,7 +172,7 @@ def _json(text: str) -> Iterable[Row]:
         return _coco(raw)
     entries = raw if isinstance(raw, list) else [raw]
     if all("image_id" in entry for entry in entries):
-        return _detections(entries, {})
+        return _detections(entries, None)
     return (row for entry in entries for row in _results(entry))
 
 
@@ -193,11 +193,11 @@ def _coco(raw: Mapping[str, Any]) -> Iterable[Row]:
     yield from _detections([e for e in raw["annotations"] if not e.get("iscrowd") and e.get("category_id", 1) in ids], names)
 
 
-def _detections(entries: Sequence[Mapping[str, Any]], names: Mapping[Any, str]) -> Iterable[Row]:
+def _detections(entries: Sequence[Mapping[str, Any]], names: Mapping[Any, str] | None) -> Iterable[Row]:
     """COCO rows: bbox is x, y, width, height. Without an image list the id itself names the image."""
     for number, entry in enumerate(entries, 1):
-        if not names and entry.get("category_id", 1) != 1:
+        if names is None and entry.get("category_id", 1) != 1:
             continue
         x, y, width, height = entry["bbox"]
-        name = names[entry["image_id"]] if names else str(entry["image_id"])
+        name = str(entry["image_id"]) if names is None else names[entry["image_id"]]
         yield _row(name, (x, y, x + width, y + height), entry.get("score", 1.0), f"box {number}")

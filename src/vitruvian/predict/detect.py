@@ -19,6 +19,7 @@ from vitruvian.types import Array, Boxes, Crop, Person, Value
 HOG_WINDOW = (128, 64)  # (H, W) of the trained detector; smaller photos are enlarged to it
 HOG_SHRINK = (0.8, 0.86)  # its windows leave a margin around the person: (width, height) of the person in the window
 HOG_OVERLAP = 0.45
+SMALLEST_BOX = 2.0  # px
 LONGEST = 1280  # px; larger photos are reduced for the HOG detector
 
 
@@ -57,7 +58,8 @@ class Hog:
         half = windows[:, 2:] / 2 * np.array(HOG_SHRINK)
         boxes = np.concatenate([center - half, center + half], 1)
         scores = 1 / (1 + np.exp(-np.asarray(margins, np.float64).reshape(-1)))
-        return [_person(boxes[i], scores[i], (height, width)) for i in nms(boxes, scores, HOG_OVERLAP)]
+        keep = nms(boxes, scores, HOG_OVERLAP)
+        return _persons(boxes[keep], scores[keep], (height, width))
 
 
 class WholeImage:
@@ -127,10 +129,12 @@ def _people(value: Value, size: tuple[int, int]) -> list[Person]:
     if not isinstance(value, Boxes):
         raise UsageError(f"a detector's head must decode to Boxes, not {type(value).__name__}")
     order = np.argsort(-value.score, kind="stable")
-    return [_person(value.xyxy[i], value.score[i], size) for i in order]
+    return _persons(value.xyxy[order], value.score[order], size)
 
 
-def _person(box: Array, score: float, size: tuple[int, int]) -> Person:
+def _persons(boxes: Array, scores: Array, size: tuple[int, int]) -> list[Person]:
+    """People in the given order, their boxes cut at the border of the photo; what is left of nothing is dropped."""
     height, width = size
-    clipped = np.clip(np.asarray(box, np.float32), 0, np.array([width, height, width, height], np.float32))
-    return Person(clipped, float(score), origin="detector")
+    clipped = np.clip(np.asarray(boxes, np.float32), 0, np.array([width, height, width, height], np.float32))
+    large = (clipped[:, 2:] - clipped[:, :2] >= SMALLEST_BOX).all(1)
+    return [Person(box, float(score), origin="detector") for box, score in zip(clipped[large], scores[large], strict=True)]

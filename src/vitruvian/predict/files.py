@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vitruvian.errors import InputError
+import torch
+
+from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.boxes import BoxFile, digest, people_of, read_boxes
 from vitruvian.predict.images import read_photo
 from vitruvian.predict.pipeline import Predictor
 from vitruvian.predict.record import FORMAT, Record
 from vitruvian.predict.sources import Problem, Source
-from vitruvian.predict.write import is_done, read_record, write_result
+from vitruvian.predict.write import ENDINGS, is_done, read_record, write_result
 from vitruvian.types import Person
 
 
@@ -41,8 +43,11 @@ class Outcome:
 
 
 def predict_files(predictor: Predictor, sources: Sequence[Source], options: Options) -> Iterator[Outcome]:
-    """One outcome a photo, in order, and one for each problem of the boxes file. UsageError for tasks the model has not."""
+    """One outcome a photo, in order, and one for each problem of the boxes file.
+    UsageError for tasks the model has not, and where a result would replace a photo.
+    """
     names = predictor.network.choose(options.tasks)
+    _protect(sources, options.out)
     given: BoxFile | None = None
     matched: dict[str, str] = {}
     problems: list[Problem] = []
@@ -56,11 +61,20 @@ def predict_files(predictor: Predictor, sources: Sequence[Source], options: Opti
             yield job.do(source)
         except InputError as error:
             yield Outcome(str(source.path), "failed", str(error))
-        except MemoryError:
+        except (MemoryError, torch.OutOfMemoryError):
             yield Outcome(str(source.path), "failed", f"{source.path}: not enough memory. Fix: make the photo smaller.")
         except OSError as error:
             reason = f"{source.path}: the result cannot be written to {options.out} ({error.strerror or error})"
             yield Outcome(str(source.path), "failed", f"{reason}. Fix: free space, or give --out another folder.")
+
+
+def _protect(sources: Sequence[Source], out: Path) -> None:
+    """Results may lie beside photos, but never in their place."""
+    photos = {source.path.resolve() for source in sources}
+    for source in sources:
+        for ending in ENDINGS.values():
+            if (place := (out / f"{source.stem}.{ending}").resolve()) in photos:
+                raise UsageError(f"a result of {source.path} would replace the photo {place}. Fix: give --out another folder.")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from vitruvian.types import Array
 
 MAX_PIXELS = 89_478_485  # Pillow's own line between a photo and a decompression bomb: 256 MB as RGB
 MIN_SIDE = 16
+MAX_SIDE = 32_766  # what OpenCV can warp
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm", ".avif", ".mpo"}
 )
@@ -60,6 +61,8 @@ def _open(path: Path, file: object) -> Image.Image:
         ) from None
     except Image.DecompressionBombError:
         raise InputError(_bomb(str(path))) from None
+    except Exception as error:  # readers of damaged files raise whatever they stumble over
+        raise _damaged(str(path), error) from error
 
 
 def from_pillow(image: Image.Image, where: str = "image") -> Photo:
@@ -75,10 +78,8 @@ def from_pillow(image: Image.Image, where: str = "image") -> Photo:
         pixels = _rgb(upright, where)
     except InputError:
         raise
-    except Exception as error:  # decoders of damaged files raise whatever they stumble over
-        raise InputError(
-            f"{where}: the image is damaged or truncated ({error or type(error).__name__}). Fix: copy or export it again."
-        ) from error
+    except Exception as error:  # as above
+        raise _damaged(where, error) from error
     return Photo(pixels, tuple(notes))
 
 
@@ -104,8 +105,15 @@ def from_array(array: Array, where: str = "image") -> Photo:
 def _check_size(width: int, height: int, where: str) -> None:
     if width * height > MAX_PIXELS:
         raise InputError(_bomb(where, f"{width}x{height} px"))
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"{where}: {width}x{height} px is too long. Allowed: sides up to {MAX_SIDE} px. Fix: shrink it.")
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{where}: {width}x{height} px is too small. Allowed: at least {MIN_SIDE}x{MIN_SIDE} px.")
+
+
+def _damaged(where: str, error: Exception) -> InputError:
+    reason = str(error) or type(error).__name__
+    return InputError(f"{where}: the image is damaged or truncated ({reason}). Fix: copy or export it again.")
 
 
 def _bomb(where: str, size: str = "far more pixels") -> str:

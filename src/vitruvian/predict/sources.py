@@ -43,7 +43,11 @@ def find_sources(given: Sequence[str], out: Path) -> tuple[list[Source], list[Pr
     problems: list[Problem] = []
     for text in given:
         for path, root in _expand(text, out, problems):
-            found.setdefault(path.resolve(), (path, root))
+            if _is_text(path):
+                found.setdefault(path.resolve(), (path, root))
+            else:
+                shown = ascii(str(path))
+                problems.append(Problem(shown, f"{shown}: the name is not valid UTF-8. Fix: rename it."))
     return _with_stems(list(found.values())), problems
 
 
@@ -79,6 +83,15 @@ def _photos_below(folder: Path, out: Path, problems: list[Problem]) -> list[Path
         known = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
         problems.append(Problem(str(folder), f"{folder}: no photo in this folder. Allowed: {known}."))
     return files
+
+
+def _is_text(path: Path) -> bool:
+    """False for names of bytes that no JSON can hold."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_photo(name: str) -> bool:

@@ -19,6 +19,16 @@ from vitruvian.predict.result import ImageResult
 from vitruvian.tasks.normal import normal_colors
 from vitruvian.types import Array
 
+ENDINGS = {
+    "parts": "parts.png",
+    "depth": "depth.npy",
+    "depth_png": "depth.png",
+    "normal": "normal.npy",
+    "normal_png": "normal.png",
+    "owner": "owner.png",
+    "overlay": "overlay.jpg",
+    "record": "json",
+}
 OVERLAY_QUALITY = 92
 PNG_EFFORT = 3  # of 9: a twelve-megapixel map must not take longer to pack than to predict
 
@@ -30,12 +40,12 @@ def write_result(result: ImageResult, out: Path, stem: str, name: str, fingerpri
     """
     files = _encoded(result, draw)
     base = Path(stem).name
-    names = {kind: f"{base}.{ending}" for kind, (ending, _) in files.items()}
+    names = {kind: f"{base}.{ENDINGS[kind]}" for kind in files}
     record = record_of(result, name, names, fingerprint)
     folder = (out / stem).parent
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {names[kind]: encode for kind, (_, encode) in files.items()}
-    _write_all(folder, {**contents, f"{base}.json": lambda: (to_text(record) + "\n").encode()})
+    contents = {names[kind]: encode for kind, encode in files.items()}
+    _write_all(folder, {**contents, f"{base}.{ENDINGS['record']}": lambda: (to_text(record) + "\n").encode()})
     return record
 
 
@@ -77,26 +87,26 @@ def _write_all(folder: Path, contents: Mapping[str, Callable[[], bytes]]) -> Non
             place.unlink(missing_ok=True)
 
 
-def _encoded(result: ImageResult, draw: bool) -> dict[str, tuple[str, Callable[[], bytes]]]:
-    """Kind of file -> its ending and how to make its bytes."""
+def _encoded(result: ImageResult, draw: bool) -> dict[str, Callable[[], bytes]]:
+    """Kind of file -> how to make its bytes."""
     frame, tasks = result.frame, result.tasks
     size = result.size
-    files: dict[str, tuple[str, Callable[[], bytes]]] = {}
+    files: dict[str, Callable[[], bytes]] = {}
     if "seg" in tasks:
         ids = frame.parts.ids if frame.parts else np.zeros(size, np.uint8)
-        files["parts"] = ("parts.png", lambda: _png(ids))
+        files["parts"] = lambda: _png(ids)
     if "depth" in tasks:
         z = frame.depth.z if frame.depth else np.full(size, np.nan, np.float32)
-        files["depth"] = ("depth.npy", lambda: _npy(z))
-        files["depth_png"] = ("depth.png", lambda: _png(depth_levels(z, depth_ends(frame))))
+        files["depth"] = lambda: _npy(z)
+        files["depth_png"] = lambda: _png(depth_levels(z, depth_ends(frame)))
     if "normal" in tasks:
         n = frame.normals.n if frame.normals else np.full((*size, 3), np.nan, np.float32)
-        files["normal"] = ("normal.npy", lambda: _npy(n.astype(np.float16)))
-        files["normal_png"] = ("normal.png", lambda: _png(normal_colors(n)))
+        files["normal"] = lambda: _npy(n.astype(np.float16))
+        files["normal_png"] = lambda: _png(normal_colors(n))
     if set(tasks) - {"pose"}:
-        files["owner"] = ("owner.png", lambda: _png(frame.owner.astype(np.uint8) if len(result.people) < 256 else frame.owner))
+        files["owner"] = lambda: _png(frame.owner.astype(np.uint8) if len(result.people) < 256 else frame.owner)
     if draw:
-        files["overlay"] = ("overlay.jpg", lambda: _image(sheet(result), ".jpg", [cv2.IMWRITE_JPEG_QUALITY, OVERLAY_QUALITY]))
+        files["overlay"] = lambda: _image(sheet(result), ".jpg", [cv2.IMWRITE_JPEG_QUALITY, OVERLAY_QUALITY])
     return files
 
 

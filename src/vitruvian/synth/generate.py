@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vitruvian import __version__
-from vitruvian.errors import UsageError, VitruvianError
+from vitruvian.errors import InputError, UsageError, VitruvianError
 from vitruvian.synth.annotations import Entry, document
 from vitruvian.synth.preview import write_preview
 from vitruvian.synth.raster import rasteriser
@@ -37,7 +36,7 @@ PREVIEW_ROWS = 8
 @dataclass(frozen=True)
 class Report:
     """How a run ended. written, kept (they were there already): numbers of samples; failed: index and reason of each;
-    seconds: duration of the samples' part; backend: the rasteriser."""
+    backend: the rasteriser; preview: the contact sheet, if asked for."""
 
     folder: Path
     written: int
@@ -66,7 +65,12 @@ def run(
     backend: str = "auto",
     preview: bool = False,
 ) -> int:
-    """`generate` for a terminal: progress, one line for each failed sample, a closing line. Returns the exit code, 0 or 1."""
+    """`generate` for a terminal: progress, one line for each failed sample, a closing line. Returns the exit code, 0 or 1.
+
+    Always in worker processes, whose numeric libraries use one thread each, so that no bit depends on their number.
+    """
+    if workers < 1:
+        raise UsageError(f"workers {workers} is too small: at least 1.")
     console = Console(stderr=True, highlight=False)
     report = generate(
         out,
@@ -81,11 +85,11 @@ def run(
         console=console,
     )
     for failure in report.failed:
-        console.print(f"sample {failure.index} failed: {failure.reason}", markup=False)
+        console.print(f"sample {failure.index} failed: {failure.reason}", markup=False, soft_wrap=True)
     done = f"{report.folder}: {report.written} samples written, {report.kept} were there, rasteriser {report.backend}"
-    console.print(done if not report.failed else f"{done}, {len(report.failed)} failed", markup=False)
+    console.print(done if not report.failed else f"{done}, {len(report.failed)} failed", markup=False, soft_wrap=True)
     if report.preview:
-        console.print(f"preview: {report.preview}", markup=False)
+        console.print(f"preview: {report.preview}", markup=False, soft_wrap=True)
     return 1 if report.failed else 0
 
 
@@ -105,10 +109,11 @@ def generate(
 ) -> Report:
     """Write `count` samples of `size` (H, W) pixels to `out`, or finish what an earlier run with the same arguments began.
 
-    workers: processes (spawned, so a script needs its `if __name__ == "__main__"`), 0 = in this one; backgrounds: folder of
-    photos to stand behind the people; images: draw the JPEGs; backend: rasteriser name or "auto", which on an existing
-    folder means the one it was begun with; sampler: an importable function (seed, index, size) -> Scene instead of the
-    built-in people. A sample that cannot be made is in Report.failed and the others go on.
+    workers: processes (spawned, so a script needs its `if __name__ == "__main__"`); 0 works in this one, for debugging: the
+    threads of its matrix library may then round a last bit otherwise. backgrounds: folder of photos to stand behind the
+    people. images: draw the JPEGs. backend: rasteriser name or "auto", which on an existing folder means the one it was
+    begun with. sampler: an importable function (seed, index, size) -> Scene instead of the built-in people. A sample that
+    cannot be made is in Report.failed and the others go on.
     UsageError: impossible arguments, or a folder begun with others. VitruvianError: the output cannot be written.
     """
     _check(count, size, seed, workers)
@@ -149,8 +154,15 @@ def _recipe(job: Job, count: int, backend: str) -> dict[str, Any]:
         "seed": job.seed,
         "backend": backend,
         "images": job.images,
-        "backgrounds": {photo.name: hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos},
+        "backgrounds": {photo.name: _hash(photo) for photo in photos},
     }
+
+
+def _hash(photo: Path) -> str:
+    try:
+        return hashlib.sha256(photo.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read the background {photo} ({error.strerror}). Mend or remove it.") from error
 
 
 def _begin(job: Job, recipe: dict[str, Any]) -> Job:
@@ -166,7 +178,8 @@ def _begin(job: Job, recipe: dict[str, Any]) -> Job:
         _folder(job.out / name)
         for left in (job.out / name).glob(".*.tmp"):  # of a killed run
             left.unlink(missing_ok=True)
-    write_bytes(path, json.dumps(recipe, indent=1).encode())
+    if before is None:
+        write_bytes(path, json.dumps(recipe, indent=1).encode())
     return Job(job.out, job.size, job.seed, recipe["backend"], job.backgrounds, job.images, job.sampler)
 
 
@@ -219,6 +232,6 @@ def _perform_all(job: Job, count: int, workers: int, console: Console | None) ->
 def _shown(results: Iterator[Any], count: int, console: Console | None) -> Iterator[Any]:
     """The same results behind a progress bar on a terminal."""
     columns = (TextColumn("synthetic people"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    quiet = console is None or not sys.stderr.isatty()
+    quiet = console is None or not console.is_terminal
     with Progress(*columns, console=console, disable=quiet) as progress:
         yield from progress.track(results, total=count)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from vitruvian.synth.body import Body
 from vitruvian.synth.garments import patterns, waves
-from vitruvian.synth.meshes import Refined, cut, ellipsoid, grid_faces, neighbours, refine, smooth, tube, vertex_normals
+from vitruvian.synth.meshes import Refined, Softener, cut, ellipsoid, grid_faces, refine, softener, tube, vertex_normals
 from vitruvian.types import Array
 
 Rng = np.random.Generator
@@ -34,7 +34,7 @@ class Scalp:
 
     rows: Array
     coarse: Array
-    ring: Array
+    soften: Softener
     fine: Refined
     field: Array
     ear: Array
@@ -53,7 +53,9 @@ def sample_hair(rng: Rng, female: float, age: float) -> Hair:
     if rng.random() < 0.06 and style in ("short", "medium"):
         thick = (0.05, 0.09)  # afro
     line = float(rng.normal(0.0, 0.006)) + (0.012 if age > 0.85 and not woman and rng.random() < 0.5 else 0.0)
-    length = {"medium": rng.uniform(0.03, 0.12), "long": rng.uniform(0.14, 0.42), "tail": rng.uniform(0.12, 0.35)}.get(style, 0.0)
+    length = {"medium": rng.uniform(0.03, 0.12), "long": rng.uniform(0.14, 0.42), "tail": rng.uniform(0.12, 0.35)}.get(
+        style, 0.0
+    )
     return Hair(style, line, float(rng.uniform(*thick)), float(length), beard)
 
 
@@ -70,9 +72,9 @@ def scalp() -> Scalp:
     rows, local = np.unique(faces, return_inverse=True)
     local = local.reshape(faces.shape).astype(np.int32)
     fine = refine(local, len(rows))
-    ring = neighbours(local, len(rows))
+    soften = softener(body.template[rows], 20)
     field, ear = fine.take(body.fields["scalp"][rows]), fine.take(body.fields["ear"][rows])
-    return Scalp(rows, local, ring, fine, field, ear, fine.take(body.template[rows]), body.bone("head"))
+    return Scalp(rows, local, soften, fine, field, ear, fine.take(body.template[rows]), body.bone("head"))
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def head_shell(hair_field: Array, rest: Array, thickness: Array) -> tuple[Array,
     """Rest positions (V, 3) of the refined head moved out by `thickness` (V,), and the smooth normals used."""
     shape = scalp()
     coarse = rest[shape.rows]
-    soft = smooth(coarse, shape.ring, 6, 0.7)
+    soft = shape.soften(coarse)
     normal = shape.fine.take(vertex_normals(soft, shape.coarse))
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
     deep = np.clip(hair_field / 0.03, 0, 1)[:, None]  # under thick hair the skull's relief does not show
@@ -104,6 +106,13 @@ def hairline(hair: Hair, rng: Rng) -> Array:
     field = shape.field - hair.line + uneven
     out: Array = np.minimum(field, (0.35 - shape.ear) * 0.03).astype(np.float32)
     return out
+
+
+def upright(hair: Hair, transforms: Array) -> Hair:
+    """The same hair, or tied up where the head leans so far that a sheet of hair would not hang behind it."""
+    if hair.style in ("medium", "long") and transforms[scalp().bone, 2, 2] < 0.8:
+        return replace(hair, style="tail" if hair.style == "long" else "short")
+    return hair
 
 
 def grow(body: Body, hair: Hair, rest: Array, transforms: Array, rng: Rng, flat: bool = False) -> tuple[Strands, ...]:
@@ -122,7 +131,7 @@ def grow(body: Body, hair: Hair, rest: Array, transforms: Array, rng: Rng, flat:
 
 def _shell(hair: Hair, field: Array, rest: Array, transforms: Array, rng: Rng, flat: bool) -> Strands:
     shape = scalp()
-    full = min(hair.thick, 0.006) if flat else hair.thick
+    full = min(hair.thick, 0.003) if flat else hair.thick
     t = np.clip(field / EDGE, 0, 1)
     high = np.clip((shape.template[:, 2] - shape.template[:, 2].min()) / 0.2, 0.3, 1)  # short at the sides
     clumps = 1 + 0.22 * waves(rng, shape.template, 8, 40, 160)
@@ -168,29 +177,44 @@ def _curtain(body: Body, hair: Hair, rest: Array, transforms: Array, rng: Rng) -
     columns, rows = 33, 18
     spread = np.deg2rad(rng.uniform(84, 102))
     angle = np.linspace(-spread, spread, columns)
-    shoulder = float(rest[body.groups["heads"]][body.bone("upperarm01.L")][2])
     neck = float(rest[body.groups["heads"]][body.bone("neck01")][2])
     end = neck + 0.03 - hair.length + 0.012 * waves(rng, np.stack([angle, angle * 0, angle * 0], 1).astype(np.float32) * 0.3, 5)
-    beside = np.abs(angle) > 0.85
-    end = np.where(beside, np.maximum(end, shoulder + 0.045), end)
     s = np.linspace(0, 1, rows)[:, None]
+    widest = np.where(np.abs(angle) < 0.75, 0.3, skull.half * 1.15)  # beside the neck hair ends on the shoulder
+    end = _stop(rest, skull, end, angle, widest)
     z = skull.centre[2] + s * (end - skull.centre[2])
     fall = np.clip((skull.centre[2] - z) / 0.1, 0, 1)
     sheet = 0.92 + 0.08 * fall + 0.03 * s * waves(rng, np.stack([angle, angle * 0, angle * 0], 1).astype(np.float32), 6, 8, 20)
     radius = np.hypot(skull.half * np.sin(angle), skull.back * np.cos(angle)) * sheet
-    radius = np.maximum(radius, _clearance(rest, skull, z, angle))
-    radius = smooth_columns(radius)
-    points = np.stack([radius * np.sin(angle), skull.centre[1] + radius * np.cos(angle), z], -1).reshape(-1, 3).astype(np.float32)
+    radius = np.maximum(radius, np.minimum(_clearance(rest, skull, z, angle), widest))
+    radius = smooth_columns(smooth_columns(radius))
+    points = (
+        np.stack([radius * np.sin(angle), skull.centre[1] + radius * np.cos(angle), z], -1).reshape(-1, 3).astype(np.float32)
+    )
     hang = np.clip((neck + 0.09 - points[:, 2]) / 0.12, 0, 1)[:, None]
     head, chest = transforms[scalp().bone], transforms[body.bone("spine01")]
     posed = _follow(head, points) * (1 - hang) + _follow(chest, points) * hang
     return Strands(posed.astype(np.float32), points, grid_faces(rows, columns))
 
 
+def _stop(rest: Array, skull: Skull, end: Array, angle: Array, widest: Array) -> Array:
+    """(columns,) heights where the sheet ends: at `end`, or where it would lie flat on a shoulder."""
+    steps = np.linspace(0.1, 0.75, 40)[:, None]
+    z = skull.centre[2] - steps + 0 * end
+    blocked = _clearance(rest, skull, z, angle) > widest
+    first = np.where(blocked.any(0), skull.centre[2] - steps[blocked.argmax(0), 0] + 0.012, -np.inf)
+    spread = np.pad(np.maximum(end, first), 2, mode="edge")
+    highest = np.max([spread[i : i + len(end)] for i in range(5)], 0)
+    padded = np.pad(highest, 3, mode="edge")
+    out: Array = np.mean([padded[i : i + len(end)] for i in range(7)], 0)
+    return out
+
+
 def smooth_columns(radius: Array) -> Array:
     """Soften a (rows, columns) sheet without letting it shrink much."""
     padded = np.pad(radius, 1, mode="edge")
-    mean = sum(padded[1 + i : padded.shape[0] - 1 + i, 1 + j : padded.shape[1] - 1 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)) / 9
+    height, width = radius.shape
+    mean = np.mean([padded[i : i + height, j : j + width] for i in range(3) for j in range(3)], 0)
     out: Array = np.maximum(mean, radius - 0.004)
     return out
 
@@ -209,26 +233,36 @@ def _clearance(rest: Array, skull: Skull, z: Array, angle: Array) -> Array:
         if not beside.any():
             continue
         near = np.abs(height[beside][None] - z[:, [column]]) < 0.05
-        out[:, column] = np.where(near, distance[beside][None], 0).max(1) + 0.022
+        out[:, column] = np.where(near, distance[beside][None], 0).max(1) + 0.028
     out[z > skull.centre[2] - 0.16] = 0
     return out
 
 
 def _tied(hair: Hair, rest: Array, transforms: Array, rng: Rng) -> Strands:
-    """A bun or a tail at the back or top of the head; it moves with the head."""
-    skull = _skull(rest, hair.thick)
+    """A bun or a tail at the back or top of the head; a tail hangs down whatever the head does."""
+    skull, matrix = _skull(rest, hair.thick), transforms[scalp().bone]
     lift = float(rng.uniform(-0.2, 1.1))
-    at = skull.centre + np.array([0, np.cos(lift) * skull.back, np.sin(lift) * skull.back * 1.05 + 0.01])
+    out = np.array([0, np.cos(lift), np.sin(lift)])
+    at = skull.centre + np.array([0, out[1] * skull.back, out[2] * skull.back * 1.05 + 0.01])
     if hair.style == "bun":
         size = float(rng.uniform(0.028, 0.05))
         points, faces = ellipsoid((size, size * 0.85, size * 0.9))
-        points = points + at + np.array([0, np.cos(lift), np.sin(lift)]) * size * 0.6
+        points = points + at + out * size * 0.6
+        posed = None
     else:
         s = np.linspace(0, 1, 12)
-        out = np.array([0, np.cos(lift), np.sin(lift)])
-        drop = 0.045 * np.minimum(s * 4, 1) + 0.02 * s
-        path = at - 0.01 * out + out * drop[:, None] - np.array([0, 0, 1.0]) * (hair.length * s**1.3)[:, None]
-        width = float(rng.uniform(0.018, 0.034)) * (0.55 + 0.9 * np.sin(np.pi * np.clip(s * 0.85 + 0.12, 0, 1)) ** 0.8 - 0.45 * s)
-        points, faces = tube(path, width)
-    points = (points + 0.004 * waves(rng, points.astype(np.float32), 5, 60, 180)[:, None]).astype(np.float32)
-    return Strands(_follow(transforms[scalp().bone], points), points, faces)
+        width = float(rng.uniform(0.018, 0.034)) * (
+            0.55 + 0.9 * np.sin(np.pi * np.clip(s * 0.85 + 0.12, 0, 1)) ** 0.8 - 0.45 * s
+        )
+        points, faces = tube(_tail_path(at, out, hair.length), width)
+        posed = tube(_tail_path(_follow(matrix, at[None])[0], matrix[:3, :3] @ out, hair.length), width)[0]
+    bumps = 0.004 * waves(rng, points.astype(np.float32), 5, 60, 180)[:, None]
+    points = (points + bumps).astype(np.float32)
+    return Strands(_follow(matrix, points) if posed is None else (posed + bumps).astype(np.float32), points, faces)
+
+
+def _tail_path(at: Array, out: Array, length: float) -> Array:
+    """(12, 3) centre line that leaves the head along `out` and then hangs."""
+    s = np.linspace(0, 1, 12)[:, None]
+    path: Array = at - 0.01 * out + out * (0.045 * np.minimum(s * 4, 1) + 0.02 * s) - np.array([0, 0, length]) * s**1.3
+    return path

@@ -28,7 +28,7 @@ class Cut:
 def cut(faces: Array, field: Array) -> Cut:
     """Keep what lies where `field` (V,) > 0; crossing triangles are split exactly on its zero line."""
     inside = field > 0
-    count = inside[faces].sum(1)
+    count = corners(inside, faces)
     corner, outer = _edge_triangles(faces[count == 1], inside), _edge_triangles(faces[count == 2], ~inside)
     edges = np.concatenate([corner[:, [0, 1]], corner[:, [0, 2]], outer[:, [1, 0]], outer[:, [2, 0]]])
     ordered = np.sort(edges, 1).astype(np.int64)
@@ -46,7 +46,16 @@ def cut(faces: Array, field: Array) -> Cut:
     gap = field[first] - field[second]
     mix = np.where(gap == 0, 0.5, field[first] / np.where(gap == 0, 1, gap))
     first, second = np.concatenate([kept, first]), np.concatenate([kept, second])
-    return Cut(np.concatenate(new).astype(np.int32), first, second, np.concatenate([np.zeros(len(kept)), mix]).astype(np.float32))
+    return Cut(
+        np.concatenate(new).astype(np.int32), first, second, np.concatenate([np.zeros(len(kept)), mix]).astype(np.float32)
+    )
+
+
+def corners(mask: Array, faces: Array) -> Array:
+    """(F,) int8: how many corners of each face carry `mask` (V,) bool; much faster than a reduction along rows."""
+    small = mask.view(np.int8)
+    out: Array = small[faces[:, 0]] + small[faces[:, 1]] + small[faces[:, 2]]
+    return out
 
 
 def _edge_triangles(faces: Array, lone: Array) -> Array:
@@ -65,28 +74,35 @@ def vertex_normals(vertices: Array, faces: Array) -> Array:
     )
     rows = faces.T.ravel()
     out = np.stack([np.bincount(rows, np.tile(across[:, k], 3), len(vertices)) for k in range(3)], 1)
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-    return out.astype(np.float32)
+    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12), np.float32)
 
 
-def neighbours(faces: Array, count: int, most: int = 8) -> Array:
-    """(count, most) int32: the vertices joined to each vertex; a short row is filled up with the vertex itself."""
-    pairs = np.unique(np.concatenate([faces[:, [i, j]] for i in range(3) for j in range(3) if i != j]), axis=0)
-    rank = np.arange(len(pairs)) - np.searchsorted(pairs[:, 0], pairs[:, 0])
-    out = np.tile(np.arange(count, dtype=np.int32)[:, None], (1, most))
-    keep = rank < most
-    out[pairs[keep, 0], rank[keep]] = pairs[keep, 1]
-    return out
+@dataclass(frozen=True)
+class Softener:
+    """A local average: index (V, N) of the near vertices, weight (V, N) with rows summing to 1."""
+
+    index: Array
+    weight: Array
+
+    def __call__(self, vertices: Array) -> Array:
+        """Smoothed vertices (V, 3)."""
+        out = vertices[self.index[:, 0]] * self.weight[:, :1]
+        for column in range(1, self.index.shape[1]):
+            out += vertices[self.index[:, column]] * self.weight[:, column : column + 1]
+        return np.asarray(out)
 
 
-def smooth(vertices: Array, ring: Array, times: int, share: float = 0.6) -> Array:
-    """Laplacian smoothing (V, C): each vertex moves `share` of the way to its neighbours' mean, `times` times."""
-    for _ in range(times):
-        mean = vertices[ring[:, 0]].copy()
-        for column in range(1, ring.shape[1]):
-            mean += vertices[ring[:, column]]
-        vertices = vertices + share * (mean / ring.shape[1] - vertices)
-    return vertices
+def softener(points: Array, count: int, apart: Array | None = None) -> Softener:
+    """Gaussian average over the `count` nearest points (V, 3); those of opposite signs in `apart` (V,) never mix."""
+    points = points.astype(np.float32)
+    square = (points**2).sum(1)
+    distance = square[:, None] + square[None] - 2 * points @ points.T
+    if apart is not None:
+        distance[apart[:, None] * apart[None] < 0] = np.inf
+    index = np.argpartition(distance, count, axis=1)[:, :count]
+    near = np.maximum(np.take_along_axis(distance, index, 1), 0)
+    weight = np.exp(-near / np.maximum(near.max(1, keepdims=True), 1e-9) * 1.5)
+    return Softener(index.astype(np.int32), (weight / weight.sum(1, keepdims=True)).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -130,7 +146,8 @@ def ellipsoid(radii: tuple[float, float, float], rows: int = 10, columns: int = 
 
 def box(size: tuple[float, float, float]) -> tuple[Array, Array]:
     """Vertices (24, 3) (creased edges) and faces of a box about the origin."""
-    vertices, faces = [], []
+    vertices: list[Array] = []
+    faces: list[Array] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             u, v = (axis + 1) % 3, (axis + 2) % 3

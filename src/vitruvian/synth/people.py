@@ -11,10 +11,11 @@ import numpy as np
 from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth.body import Body
 from vitruvian.synth.expressions import sample_expression
-from vitruvian.synth.garments import vertex_normals
-from vitruvian.synth.hair import Hair, grow, sample_hair, scalp
-from vitruvian.synth.poses import sample_pose
+from vitruvian.synth.hair import Hair, grow, sample_hair, scalp, upright
+from vitruvian.synth.meshes import corners, vertex_normals
+from vitruvian.synth.poses import sample_gaze, sample_pose
 from vitruvian.synth.posing import Rig
+from vitruvian.synth.props import hat_surfaces, prop_surfaces, sample_props
 from vitruvian.synth.surface import Points, Surface
 from vitruvian.synth.wardrobe import SHRINK, Dressed, Outfit, dress, layer_labels, sample_outfit
 from vitruvian.types import Array
@@ -27,10 +28,11 @@ ADULT_SHARE = 0.85
 CLOTH = 0.04  # metres of loose cloth that may cover a point
 SHOE = 0.045
 SKIN = 0.015
+OVERLAY = 0.04  # small beside the parts' scores (metres), so that a beard never grows over the lips
 RADII = (
-    (("pelvis", "upperleg"), 0.14), (("clavicle", "shoulder", "upperarm"), 0.09), (("lowerleg", "foot"), 0.07),
-    (("lowerarm", "wrist"), 0.05), (("finger", "metacarpal", "toe"), 0.02), (("eye", "head", "jaw"), 0.03),
+    ("hip", 0.14), ("shoulder", 0.09), ("knee", 0.07), ("ankle", 0.07), ("elbow", 0.05), ("wrist", 0.05), ("neck", 0.08),
 )  # fmt: skip
+FINGER, HEAD = 0.02, 0.03
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,17 @@ class Figure:
     info: dict[str, Any]
 
 
+def _sample_shape(body: Body, rng: Rng) -> tuple[Array, int]:
+    """Shape coefficients (K,) and the bank row nearest to them, whose record describes the person."""
+    adult = bool(rng.random() < ADULT_SHARE)
+    for _ in range(12):
+        shape = body.sample_shape(rng, adult=adult)
+        nearest = int(np.abs(body.bank - shape).sum(1).argmin())
+        if bool(body.bank_info["adult"][nearest] > 0.5) == adult:
+            break
+    return shape, nearest
+
+
 def _info(body: Body, row: int, name: str) -> float:
     return float(body.bank_info[name][row])
 
@@ -51,26 +64,29 @@ def _info(body: Body, row: int, name: str) -> float:
 def sample_figure(rng: Rng) -> Figure:
     """A random person: 85 % adults; always clothed."""
     body = Body.load()
-    adult = bool(rng.random() < ADULT_SHARE)
-    shape = body.sample_shape(rng, adult=adult)
-    nearest = int(np.abs(body.bank - shape).sum(1).argmin())  # the bank row that the draw started from names the person
-    female, age = float(np.clip(_info(body, nearest, "gender"), 0, 1)), _info(body, nearest, "age")
-    neutral = body.rest(shape)
-    rotations, pose = sample_pose(rng, Rig.of(body.bone_names, body.parents, neutral.heads))
-    expression = sample_expression(rng, body.actions, pose.gaze)
-    rest = body.rest(shape, expression)
-    outfit = sample_outfit(rng, female, adult)
-    hair = sample_hair(rng, female, age if adult else 0.4)
+    shape, nearest = _sample_shape(body, rng)
+    female, age, adult = (_info(body, nearest, name) for name in ("gender", "age", "adult"))
+    gaze = sample_gaze(rng)
+    rest = body.rest(shape, sample_expression(rng, body.actions, gaze))
+    rotations, pose = sample_pose(rng, Rig.of(body.bone_names, body.parents, rest.heads), gaze)
+    outfit = sample_outfit(rng, female, adult > 0.5)
+    hair = sample_hair(rng, female, age)
+    props = sample_props(rng)
     posed = body.pose(rest.vertices, rest.heads, rotations)
+    hair = upright(hair, posed.transforms)
     dressed = dress(body, outfit, rest.vertices, posed.transforms, rng)
     vertices = posed.vertices
     surfaces = [*_body_surfaces(body, vertices, dressed, hair), *_cloth_surfaces(dressed)]
-    surfaces += _hair_surfaces(body, hair, rest.vertices, posed.transforms, rng)
+    surfaces += _hair_surfaces(body, hair, rest.vertices, posed.transforms, rng, flat=props.hat is not None)
+    if props.hat is not None:
+        surfaces += hat_surfaces(props.hat, rest.vertices, posed.transforms, rng)
+    surfaces += prop_surfaces(body, props, dressed, rest.vertices, posed.transforms, rng)
     ground = min(float(s.vertices[:, 2].min()) for s in surfaces) - pose.lift
     down = np.array([0, 0, ground], np.float32)
     info = {
-        "gender": "female" if female > 0.5 else "male", "age": round(age, 3), "adult": adult, "pose": pose.family,
+        "gender": "female" if female > 0.5 else "male", "age": round(age, 3), "adult": adult > 0.5, "pose": pose.family,
         "height": round(float(np.ptp(rest.vertices[body.groups["body"], 2])), 3), "outfit": outfit.words, "hair": hair.style,
+        "props": [w for w in (props.hat, *props.others) if w],
         "beard": hair.beard > 0, "lift": round(pose.lift, 3),
     }  # fmt: skip
     points = {name: _points(body, name, vertices, outfit) for name in ("wholebody133", "sapiens308")}
@@ -80,7 +96,9 @@ def sample_figure(rng: Rng) -> Figure:
 
 
 def _moved(surface: Surface, by: Array) -> Surface:
-    return Surface(surface.name, surface.vertices + by, surface.faces, surface.rest, surface.scores, surface.labels, surface.person)
+    return Surface(
+        surface.name, surface.vertices + by, surface.faces, surface.rest, surface.scores, surface.labels, surface.person
+    )
 
 
 # ---- the naked body --------------------------------------------------------------------------------------------------
@@ -94,10 +112,10 @@ def skin_scores() -> tuple[Array, Labels]:
     names = [n for n in body.part_names if n not in ("Upper_Teeth", "Lower_Teeth", "Tongue")]
     scores = body.part_scores[rows][:, [body.part_names.index(n) for n in names]].astype(np.float32)
     labels = [(classes.index(n), MATERIAL["lips" if n.endswith("Lip") else "skin"]) for n in names]
-    columns = [scores]
+    columns: list[Array] = [scores]
 
     def over(part: str, field: str, material: str) -> None:
-        columns.append((scores[:, names.index(part)] + (body.fields[field][rows] - 0.5) * 0.2)[:, None])
+        columns.append((scores[:, names.index(part)] + (body.fields[field][rows] - 0.5) * OVERLAY)[:, None])
         labels.append((classes.index(part), MATERIAL[material]))
 
     over("Face_Neck", "brow", "brow")
@@ -112,12 +130,12 @@ def _body_surfaces(body: Body, vertices: Array, dressed: Dressed, hair: Hair) ->
     scores, labels = skin_scores()
     if hair.beard > 0:
         face = scores[:, [body.part_names.index("Face_Neck")]]
-        column = face + (body.fields["beard"][rows, None] - 1.0 + 0.5 * hair.beard) * 0.2
+        column = face + (body.fields["beard"][rows, None] - 1.0 + 0.5 * hair.beard) * OVERLAY
         scores = np.concatenate([scores, column.astype(np.float32)], 1)
         labels = (*labels, (classes.index("Face_Neck"), MATERIAL["beard"]))
     faces = body.faces["body"] - rows.start
-    faces = faces[~dressed.hidden[faces].all(1)].astype(np.int32)
-    skin = _drawn_in(vertices[rows], body.faces["body"] - rows.start, dressed.covered)
+    faces = faces[corners(dressed.hidden, faces) < 3].astype(np.int32)
+    skin = _drawn_in(vertices[rows], faces, dressed.covered)
     out = [Surface("body", skin, faces, body.template[rows].astype(np.float32), scores, labels, 0)]
     out.append(_eyes(body, vertices))
     for group, part, material in (
@@ -134,7 +152,7 @@ def _drawn_in(skin: Array, faces: Array, covered: Array) -> Array:
     under = depth > 0
     if not under.any():
         return skin.astype(np.float32)
-    near = faces[under[faces].any(1)]
+    near = faces[corners(under, faces) > 0]
     return (skin - vertex_normals(skin, near) * depth[:, None]).astype(np.float32)
 
 
@@ -142,7 +160,9 @@ def _plain(body: Body, vertices: Array, group: str, label: tuple[int, int]) -> S
     rows = body.groups[group]
     count = rows.stop - rows.start
     faces = (body.faces[group] - rows.start).astype(np.int32)
-    return Surface(group, vertices[rows], faces, body.template[rows].astype(np.float32), np.zeros((count, 1), np.float32), (label,), 0)
+    return Surface(
+        group, vertices[rows], faces, body.template[rows].astype(np.float32), np.zeros((count, 1), np.float32), (label,), 0
+    )
 
 
 def _eyes(body: Body, vertices: Array) -> Surface:
@@ -166,10 +186,12 @@ def _cloth_surfaces(dressed: Dressed) -> list[Surface]:
     return out
 
 
-def _hair_surfaces(body: Body, hair: Hair, rest: Array, transforms: Array, rng: Rng) -> list[Surface]:
+def _hair_surfaces(body: Body, hair: Hair, rest: Array, transforms: Array, rng: Rng, flat: bool) -> list[Surface]:
     label = (class_set("body28").index("Hair"), MATERIAL["hair"])
-    strands = grow(body, hair, rest, transforms, rng)
-    return [Surface("hair", s.vertices, s.faces, s.rest, np.zeros((len(s.vertices), 1), np.float32), (label,), 0) for s in strands]
+    strands = grow(body, hair, rest, transforms, rng, flat)
+    return [
+        Surface("hair", s.vertices, s.faces, s.rest, np.zeros((len(s.vertices), 1), np.float32), (label,), 0) for s in strands
+    ]
 
 
 # ---- keypoints -------------------------------------------------------------------------------------------------------
@@ -193,18 +215,21 @@ def reading(name: str) -> Reading:
     wanted[marks.index[marks.surface & marks.exists].ravel()] = True
     faces = np.concatenate([body.faces[g] for g in ("body", "eyes")])
     bones = [body.bone_names[b] for b in marks.bone]
-    radius = np.array([_radius(bone, bool(on)) for bone, on in zip(bones, marks.surface, strict=True)], np.float32)
+    radius = np.array([_radius(*row) for row in zip(marks.names, bones, marks.surface, strict=True)], np.float32)
     feet = np.array([bone.startswith(("foot", "toe")) for bone in bones])
     return Reading(faces[wanted[faces].any(1)], radius, feet)
 
 
-def _radius(bone: str, surface: bool) -> float:
+def _radius(name: str, bone: str, surface: bool) -> float:
+    """How far behind the first visible surface an unhidden point may lie, metres."""
     if surface:
         return SKIN
-    for prefixes, radius in RADII:
-        if bone.startswith(prefixes):
-            return radius + (0.0 if radius < 0.04 else CLOTH)
-    return 0.14
+    for word, radius in RADII:
+        if word in name:
+            return radius + CLOTH
+    if bone.startswith(("finger", "metacarpal", "wrist", "toe")):
+        return FINGER
+    return HEAD if bone.startswith(("eye", "head", "jaw")) else 0.09 + CLOTH
 
 
 def _points(body: Body, name: str, vertices: Array, outfit: Outfit) -> Points:

@@ -1,92 +1,21 @@
-"""From anatomical angles to bone rotations: joint limits, reaching with the hand, mirror images, self-contact.
+"""From anatomical angles to bone rotations: limbs by their target directions, reaching with the hand.
 
-Angles in degrees, in the words of a physiotherapist, the same for both sides of the body (the right side is computed
-as the mirror image of a left one). Rest axes: +x subject's left, -y front, +z up.
+The right side is computed as the mirror image of a left one. Rest axes: +x subject's left, -y front, +z up; degrees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from vitruvian.synth.posture import FINGER_LIMIT, Arm, Hand, Leg, Pose, Reach, limit_arm, within_limits
 from vitruvian.types import Array
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 SPINE = {"spine05": 0.15, "spine04": 0.2, "spine03": 0.25, "spine02": 0.25, "spine01": 0.15}
 NECK = {"neck01": 0.15, "neck02": 0.2, "neck03": 0.25, "head": 0.4}
-
-
-@dataclass(frozen=True)
-class Bend:
-    """Spine or neck: forward flexion, lean to the subject's left, turn to the subject's left."""
-
-    flex: float = 0.0
-    side: float = 0.0
-    turn: float = 0.0
-
-
-@dataclass(frozen=True)
-class Arm:
-    """lift 0 hanging .. 180 overhead, within the vertical plane 0 = sideways, 90 = forward, 180 = across;
-    inward = upper-arm rotation that brings the bent forearm to the belly; prone = palm down; palmar wrist flexion."""
-
-    lift: float = 8.0
-    plane: float = 10.0
-    inward: float = 25.0
-    elbow: float = 15.0
-    prone: float = 30.0
-    wrist: float = 0.0
-    shrug: float = 0.0
-
-
-@dataclass(frozen=True)
-class Leg:
-    """Hip flexion (knee forward), abduction, outward rotation; knee flexion; ankle: toes down, None = sole on the ground."""
-
-    hip: float = 0.0
-    abduct: float = 4.0
-    outward: float = 6.0
-    knee: float = 3.0
-    ankle: float | None = None
-    toes: float = 0.0
-
-
-@dataclass(frozen=True)
-class Hand:
-    """Flexion of the fingers from rest (thumb, index, middle, ring, little), degrees per joint, and their spread."""
-
-    curl: tuple[float, float, float, float, float] = (5.0, 8.0, 10.0, 12.0, 14.0)
-    spread: float = 0.0
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Put a wrist at a rest-space place: a bone's head plus `offset` metres (left side; mirrored for the right one),
-    scaled with the person; it moves with that bone. `elbow` is where the elbow should point, in trunk axes."""
-
-    bone: str
-    offset: tuple[float, float, float]
-    elbow: tuple[float, float, float] = (0.6, 0.7, -0.5)
-
-
-@dataclass(frozen=True)
-class Pose:
-    """One whole-body pose. Tuples are (left, right). tilt (pitch forward, roll to the left) turns the whole body;
-    lift metres above the ground; gaze (left, up) of the eyes; a Reach overrides the angles of its arm."""
-
-    family: str
-    spine: Bend = Bend()
-    neck: Bend = Bend()
-    arms: tuple[Arm, Arm] = (Arm(), Arm())
-    legs: tuple[Leg, Leg] = (Leg(), Leg())
-    hands: tuple[Hand, Hand] = (Hand(), Hand())
-    reaches: tuple[Reach | None, Reach | None] = (None, None)
-    tilt: tuple[float, float] = (0.0, 0.0)
-    lift: float = 0.0
-    gaze: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -109,33 +38,6 @@ class Rig:
         return out
 
 
-LIMITS: dict[type, dict[str, tuple[float, float]]] = {
-    Arm: {
-        "lift": (0, 175),
-        "plane": (-75, 140),
-        "inward": (-80, 95),
-        "elbow": (0, 148),
-        "prone": (-80, 85),
-        "wrist": (-60, 65),
-        "shrug": (-6, 25),
-    },
-    Leg: {
-        "hip": (-28, 130),
-        "abduct": (-22, 55),
-        "outward": (-35, 50),
-        "knee": (0, 150),
-        "ankle": (-25, 50),
-        "toes": (-30, 50),
-    },
-}
-SPINE_LIMITS = {"flex": (-32.0, 75.0), "side": (-32.0, 32.0), "turn": (-45.0, 45.0)}
-NECK_LIMITS = {"flex": (-45.0, 45.0), "side": (-35.0, 35.0), "turn": (-75.0, 75.0)}
-EYE_LIMIT = 28.0
-FINGER_LIMIT = (-22.0, 85.0)
-BACKWARD_LIFT = 55.0  # how far an arm swings backwards
-T = TypeVar("T", Arm, Leg, Bend)
-
-
 def axis_rotation(axis: Array, degrees: float) -> Array:
     """(3, 3) rotation about an axis (3,) (Rodrigues)."""
     x, y, z = np.asarray(axis, np.float64) / max(float(np.linalg.norm(axis)), 1e-12)
@@ -148,45 +50,6 @@ def axis_rotation(axis: Array, degrees: float) -> Array:
 def euler(x: float, y: float, z: float) -> Array:
     """(3, 3) Rz @ Ry @ Rx, degrees."""
     return axis_rotation(np.array([0, 0, 1]), z) @ axis_rotation(np.array([0, 1, 0]), y) @ axis_rotation(np.array([1, 0, 0]), x)
-
-
-def limited(part: T, limits: Mapping[str, tuple[float, float]]) -> T:
-    """The same joint angles brought inside their limits; None stays."""
-    changed: dict[str, Any] = {}
-    for name, (low, high) in limits.items():
-        value = getattr(part, name)
-        if value is not None:
-            changed[name] = float(min(max(value, low), high))
-    return replace(part, **changed)
-
-
-def limit_arm(arm: Arm) -> Arm:
-    """An arm within its limits; swinging backwards it cannot be lifted far."""
-    arm = limited(arm, LIMITS[Arm])
-    backward = float(np.sin(np.deg2rad(-arm.plane)))
-    highest = 175.0 if backward <= 0.2 else BACKWARD_LIFT / backward
-    return replace(arm, lift=min(arm.lift, highest))
-
-
-def within_limits(pose: Pose) -> Pose:
-    """The pose with every joint inside its limits."""
-    arms = (limit_arm(pose.arms[0]), limit_arm(pose.arms[1]))
-    legs = (limited(pose.legs[0], LIMITS[Leg]), limited(pose.legs[1], LIMITS[Leg]))
-    gaze = (float(np.clip(pose.gaze[0], -EYE_LIMIT, EYE_LIMIT)), float(np.clip(pose.gaze[1], -EYE_LIMIT, EYE_LIMIT)))
-    spine, neck = limited(pose.spine, SPINE_LIMITS), limited(pose.neck, NECK_LIMITS)
-    return replace(pose, spine=spine, neck=neck, arms=arms, legs=legs, gaze=gaze)
-
-
-def mirrored(pose: Pose) -> Pose:
-    """The mirror image: left and right swapped, leans and turns to the other side."""
-    flip = {f.name: (getattr(pose, f.name)[1], getattr(pose, f.name)[0]) for f in fields(pose) if f.name in _PAIRS}
-    spine = replace(pose.spine, side=-pose.spine.side, turn=-pose.spine.turn)
-    neck = replace(pose.neck, side=-pose.neck.side, turn=-pose.neck.turn)
-    tilt, gaze = (pose.tilt[0], -pose.tilt[1]), (-pose.gaze[0], pose.gaze[1])
-    return replace(pose, spine=spine, neck=neck, tilt=tilt, gaze=gaze, **flip)
-
-
-_PAIRS = ("arms", "legs", "hands", "reaches")
 
 
 # ---- limbs, computed as left ones ------------------------------------------------------------------------------------
@@ -236,7 +99,7 @@ def _arm_rest(point: dict[str, Array]) -> ArmRest:
     knuckle = 0.5 * (point["finger2-1"] + point["finger5-1"])
     along = _unit(knuckle - w)
     across = point["finger2-1"] - point["finger5-1"]  # towards the thumb
-    palm = _unit(np.cross(across, along))  # out of the palm of a left hand
+    palm = _unit(np.cross(along, across))  # out of the palm of a left hand
     lower = _frame(f, hinge)
     local = lower.T @ palm  # a neutral palm looks along -x, which is the hinge of the hanging arm
     prone = float(np.rad2deg(np.arctan2(-local[1], local[2])))
@@ -326,8 +189,16 @@ def _limit_rotation(rotation: Array, degrees: float) -> Array:
 
 # ---- whole body ------------------------------------------------------------------------------------------------------
 
-_LIMB_BONES = ("clavicle", "upperarm01", "lowerarm01", "lowerarm02", "wrist", "upperleg01", "lowerleg01", "foot") + tuple(
-    f"finger{f}-{j}" for f in range(1, 6) for j in (1, 2, 3)
+_LIMB_BONES = (
+    "clavicle",
+    "upperarm01",
+    "lowerarm01",
+    "lowerarm02",
+    "wrist",
+    "upperleg01",
+    "lowerleg01",
+    "foot",
+    *tuple(f"finger{f}-{j}" for f in range(1, 6) for j in (1, 2, 3)),
 )
 
 
@@ -384,7 +255,8 @@ def _trunk_target(reach: Reach, rig: Rig, rotations: Array, side: str) -> Array:
     turns, origins = forward(rig, rotations, (bone, "spine01"))
     moved = turns[bone] @ (place - rig.head(bone)) + origins[bone]
     back = turns["spine01"].T @ (moved - origins["spine01"]) + rig.head("spine01")
-    return back * (np.array([1.0, 1, 1]) if side == "L" else np.array([-1.0, 1, 1]))
+    target: Array = back * (np.array([1.0, 1, 1]) if side == "L" else np.array([-1.0, 1, 1]))
+    return target
 
 
 def forward(rig: Rig, rotations: Array, bones: Sequence[str]) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -406,42 +278,3 @@ def forward(rig: Rig, rotations: Array, bones: Sequence[str]) -> tuple[dict[str,
     for bone in bones:
         visit(rig.index[bone])
     return {b: turn[rig.index[b]] for b in bones}, {b: origin[rig.index[b]] for b in bones}
-
-
-# ---- self-contact ----------------------------------------------------------------------------------------------------
-
-_CONTACT = ("root", "spine04", "spine02", "spine01", "neck01", "head") + tuple(
-    f"{b}.{s}" for s in "LR" for b in ("upperarm01", "lowerarm01", "wrist", "finger3-3", "upperleg01", "lowerleg01", "foot")
-)
-
-
-def _segment_gap(p: tuple[Array, Array], q: tuple[Array, Array]) -> float:
-    """Smallest distance between sampled points of two segments, metres."""
-    t = np.linspace(0, 1, 6)[:, None]
-    a, b = p[0] + t * (p[1] - p[0]), q[0] + t * (q[1] - q[0])
-    return float(np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1)).min())
-
-
-def penetration(rig: Rig, rotations: Array) -> float:
-    """How deep (metres, summed) forearms, hands and shins stick in other limbs, after capsules on the bones."""
-    turns, at = forward(rig, rotations, _CONTACT)
-    size = float(np.linalg.norm(rig.head("neck01") - rig.head("root"))) / 0.612
-    across = turns["spine02"] @ np.array([0.06 * size, 0, 0])
-    forwards = turns["spine02"] @ np.array([0, -0.04 * size, 0])
-    obstacles = [
-        ((at["root"] + s * across + forwards, at["spine01"] + s * across + forwards), 0.085 * size, "") for s in (-1, 1)
-    ]
-    skull = at["head"] + turns["head"] @ (np.array([0, -0.02, 0.09]) * size)
-    obstacles.append(((skull, skull), 0.10 * size, ""))
-    for s in "LR":
-        obstacles.append(((at[f"upperleg01.{s}"], at[f"lowerleg01.{s}"]), 0.06 * size, f"leg{s}"))
-        obstacles.append(((at[f"lowerleg01.{s}"], at[f"foot.{s}"]), 0.045 * size, f"leg{s}"))
-        obstacles.append(((at[f"lowerarm01.{s}"], at[f"finger3-3.{s}"]), 0.03 * size, f"arm{s}"))
-    movers = [((at[f"lowerarm01.{s}"], at[f"finger3-3.{s}"]), 0.03 * size, f"arm{s}") for s in "LR"]
-    movers += [((at[f"lowerleg01.{s}"], at[f"foot.{s}"]), 0.045 * size, f"leg{s}") for s in "LR"]
-    depth = 0.0
-    for segment, radius, owner in movers:
-        for other, other_radius, other_owner in obstacles:
-            if owner != other_owner or not owner:
-                depth += max(radius + other_radius - _segment_gap(segment, other), 0.0)
-    return depth

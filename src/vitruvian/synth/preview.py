@@ -78,17 +78,22 @@ def normal_colors(frame: GBuffer) -> Array:
 
 
 def keypoints(frame: GBuffer, picture: Array) -> Array:
-    """Whole-body key points over the dimmed picture: seen ones filled, hidden ones as rings, the body's bones as lines."""
+    """Whole-body key points and links over the dimmed picture: seen ones bright and filled, hidden ones dark rings."""
     canvas = (picture * 0.45).astype(np.uint8)
-    points = skeleton("wholebody133")
     for who in frame.people:
-        place = [tuple(round(v) for v in xy) for xy in who.wholebody133[:, :2].tolist()]
-        there = who.wholebody133[:, 2]
-        for link in points.links:
-            if there[link.start] and there[link.end]:
-                cv2.line(canvas, place[link.start], place[link.end], link.color, 1, cv2.LINE_AA)
-        for i, visibility in enumerate(there):
-            radius = 2 if i < 23 else 1
-            if visibility:
-                cv2.circle(canvas, place[i], radius, points.colors[i], -1 if visibility == 2 else 1, cv2.LINE_AA)
+        _draw_skeleton(canvas, who.wholebody133)
     return canvas
+
+
+def _draw_skeleton(canvas: Array, points: Array) -> None:
+    names = skeleton("wholebody133")
+    place = [(round(x), round(y)) for x, y in points[:, :2].tolist()]
+    light = np.array([0.0, 0.4, 1.0])[points[:, 2].astype(int)]
+    for link in names.links:
+        bright = min(light[link.start], light[link.end])
+        if bright:
+            cv2.line(canvas, place[link.start], place[link.end], [bright * c for c in link.color], 1, cv2.LINE_AA)
+    body = (*names.groups["body"], *names.groups["foot"])
+    for i in np.flatnonzero(light):
+        radius = 2 if i in body else 1
+        cv2.circle(canvas, place[i], radius, [light[i] * c for c in names.colors[i]], -1 if light[i] == 1 else 1, cv2.LINE_AA)

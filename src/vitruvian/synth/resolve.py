@@ -6,7 +6,7 @@ triangle's plane, not read from a depth buffer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class Hits:
     ray: Array
     depth: Array
 
+    def take(self, rows: Array) -> Hits:
+        """Some of the pixels."""
+        return Hits(*(getattr(self, field.name)[rows] for field in fields(self)))
+
 
 def resolve(scene: Scene, backend: str | Rasteriser = "auto") -> GBuffer:
     """Rasterise a scene and label it. UsageError for an unknown backend or more than 255 people."""
@@ -65,20 +69,26 @@ def join(scene: Scene) -> Mesh:
 
 
 def label(scene: Scene, mesh: Mesh, triangle_id: Array) -> GBuffer:
-    """(H, W) int32 rows of mesh.faces (-1 = none) -> every label of the frame."""
+    """(H, W) int32 rows of mesh.faces (-1 = none) -> every label of the frame.
+
+    Surfaces of person -1 (furniture) hide what is behind them, key points too, and are background themselves.
+    """
     if len(scene.people) > MAX_PEOPLE:
         raise ValueError(f"a scene holds at most {MAX_PEOPLE} people, this one has {len(scene.people)}")
     hits = intersect(mesh, triangle_id, scene.intrinsics)
-    owner, part, material, rest = _surface_labels(scene, mesh, hits)
+    surface = np.searchsorted(mesh.first_face, hits.face, side="right") - 1
+    owner = np.array([s.person + 1 for s in scene.surfaces] or [0], np.uint8)[surface]
     size = triangle_id.shape
-    person = _image(owner, hits, size, 0, np.uint8)
-    depth = _image(hits.depth, hits, size, np.nan, np.float32)
-    people = tuple(_person(scene, i, person, depth) for i in range(len(scene.people)))
+    person, first = _image(owner, hits, size, 0, np.uint8), _image(hits.depth, hits, size, np.nan, np.float32)
+    people = tuple(_person(scene, i, person, first) for i in range(len(scene.people)))
+    on_people = np.flatnonzero(owner)
+    hits, surface = hits.take(on_people), surface[on_people]
+    part, material, rest = _surface_labels(scene, mesh, hits, surface)
     return GBuffer(
         person=person,
         material=_image(material, hits, size, 0, np.uint8),
         part=_image(part, hits, size, 0, np.uint8),
-        depth=depth,
+        depth=_image(hits.depth, hits, size, np.nan, np.float32),
         normal=_image(normals(mesh, hits), hits, size, np.nan, np.float32),
         rest=_image(rest, hits, size, np.nan, np.float32),
         intrinsics=np.asarray(scene.intrinsics, np.float64),
@@ -158,20 +168,19 @@ def _towards_camera(normal: Array, ray: Array) -> Array:
     return _unit(normal)
 
 
-def _surface_labels(scene: Scene, mesh: Mesh, hits: Hits) -> tuple[Array, Array, Array, Array]:
-    """Person id, part, material (N,) and rest position (N, 3) of each hit, surface by surface."""
+def _surface_labels(scene: Scene, mesh: Mesh, hits: Hits, which: Array) -> tuple[Array, Array, Array]:
+    """Part and material (N,) uint8 and rest position (N, 3) of each hit, surface by surface; which (N,): its surface."""
     count = len(hits.pixel)
-    owner, part, material = (np.zeros(count, np.uint8) for _ in range(3))
+    part, material = np.zeros(count, np.uint8), np.zeros(count, np.uint8)
     rest = np.zeros((count, 3), np.float32)
-    which = np.searchsorted(mesh.first_face, hits.face, side="right") - 1
     for index in np.unique(which):
         surface, here = scene.surfaces[index], np.flatnonzero(which == index)
         corner = hits.corner[here] - mesh.first_vertex[index]
         weight = hits.weight[here].astype(np.float32)
         labels = np.array(surface.labels, np.uint8)[_largest(surface.scores, corner, weight)]
-        owner[here], part[here], material[here] = surface.person + 1, labels[:, 0], labels[:, 1]
+        part[here], material[here] = labels[:, 0], labels[:, 1]
         rest[here] = _blend(surface.rest, corner, weight)
-    return owner, part, material, rest
+    return part, material, rest
 
 
 def _largest(scores: Array, corner: Array, weight: Array) -> Array:

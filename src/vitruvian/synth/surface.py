@@ -16,7 +16,8 @@ class Surface:
     rest (V, 3) float32: the vertices on the unposed template (texture coordinates);
     scores (V, C) float32: one column for each entry of `labels`. At a pixel the interpolated scores are compared
     and the largest column names the pixel's (body28 part id, MATERIALS id), so borders are straight iso-lines.
-    person: index into Scene.people. No surface is culled: cloth is seen from both sides.
+    person: index into Scene.people, or -1 for furniture, which hides people and is background itself.
+    No surface is culled: cloth is seen from both sides.
     """
 
     name: str

@@ -66,9 +66,9 @@ def _first(z: Array, allowed: Array, row: Array, column: Array, shown: Array, de
     Where the pixel shows what lies behind the point (it sits on the outline, or its limb is thinner than a pixel), one of
     the eight pixels around may show the person instead, at the point's depth.
     """
-    at = depth[row, column]
-    blocked = at < z - allowed  # False for NaN: an empty pixel blocks nothing
-    direct = shown[row, column] & (np.abs(at - z) <= allowed)
+    at, own = depth[row, column], shown[row, column]
+    blocked = at < z - np.where(own, allowed, 0)  # False for NaN: an empty pixel blocks nothing
+    direct = own & (np.abs(at - z) <= allowed)
     beside = np.zeros(len(z), bool)
     height, width = depth.shape
     for dy, dx in NEIGHBOURS:

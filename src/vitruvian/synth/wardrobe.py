@@ -9,7 +9,8 @@ import numpy as np
 
 from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth.body import Body
-from vitruvian.synth.garments import Draped, Piece, blended, drape, finish, fit, patterns, region
+from vitruvian.synth.garments import Draped, Fit, blended, drape, finish, fit, patterns
+from vitruvian.synth.regions import Piece, region
 from vitruvian.types import Array
 from vitruvian.vocab import class_set
 
@@ -41,57 +42,116 @@ def _sleeve(rng: Rng, word: str) -> float:
 
 def _tank(rng: Rng) -> Piece:
     return Piece(
-        "upper", "upper_cloth", sleeve=_u(rng, -0.03, 0.005), hem=_u(rng, -0.04, 0.06), neck=(_u(rng, -0.03, 0.0), 0.11),
-        dip=(_u(rng, 0.03, 0.10), _u(rng, 0.07, 0.10)), gap=0.005, loose=_u(rng, 0.004, 0.03), drape=_u(rng, 0.3, 1),
-    )  # fmt: skip
+        "upper",
+        "upper_cloth",
+        sleeve=_u(rng, -0.03, 0.005),
+        hem=_u(rng, -0.04, 0.06),
+        neck=(_u(rng, -0.03, 0.0), 0.11),
+        dip=(_u(rng, 0.03, 0.10), _u(rng, 0.07, 0.10)),
+        gap=0.005,
+        loose=_u(rng, 0.004, 0.03),
+        drape=_u(rng, 0.3, 1),
+    )
 
 
 def _tshirt(rng: Rng) -> Piece:
     dip = (_u(rng, 0.02, 0.09), _u(rng, 0.05, 0.09)) if rng.random() < 0.4 else (0.0, 0.06)
     return Piece(
-        "upper", "upper_cloth", sleeve=_sleeve(rng, "short"), hem=_u(rng, -0.075, 0.03), neck=(_u(rng, -0.02, 0.015), 0.10), dip=dip,
-        vee=rng.random() < 0.5, gap=0.006, loose=_u(rng, 0.006, 0.045), cuff=_u(rng, 0.008, 0.035), drape=_u(rng, 0.5, 1),
+        "upper",
+        "upper_cloth",
+        sleeve=_sleeve(rng, "short"),
+        hem=_u(rng, -0.075, 0.03),
+        neck=(_u(rng, -0.02, 0.015), 0.10),
+        dip=dip,
+        vee=rng.random() < 0.5,
+        gap=0.006,
+        loose=_u(rng, 0.005, 0.035),
+        cuff=_u(rng, 0.006, 0.028),
+        drape=_u(rng, 0.5, 1),
         wrinkle=_u(rng, 0.002, 0.006),
-    )  # fmt: skip
+    )
 
 
 def _longsleeve(rng: Rng) -> Piece:
     return Piece(
-        "upper", "upper_cloth", sleeve=_sleeve(rng, str(rng.choice(["half", "long"], p=[0.25, 0.75]))), hem=_u(rng, -0.07, 0.04),
-        neck=(_u(rng, -0.01, 0.05), _u(rng, 0.06, 0.1)), gap=0.006, loose=_u(rng, 0.004, 0.035), cuff=_u(rng, 0.003, 0.018),
-        drape=_u(rng, 0.4, 1), wrinkle=_u(rng, 0.002, 0.006),
-    )  # fmt: skip
+        "upper",
+        "upper_cloth",
+        sleeve=_sleeve(rng, str(rng.choice(["half", "long"], p=[0.25, 0.75]))),
+        hem=_u(rng, -0.07, 0.04),
+        neck=(_u(rng, -0.01, 0.05), _u(rng, 0.06, 0.1)),
+        gap=0.006,
+        loose=_u(rng, 0.003, 0.028),
+        cuff=_u(rng, 0.002, 0.012),
+        drape=_u(rng, 0.4, 1),
+        wrinkle=_u(rng, 0.002, 0.006),
+    )
 
 
 def _shirt(rng: Rng) -> Piece:
     return Piece(
-        "upper", "upper_cloth", sleeve=_sleeve(rng, str(rng.choice(["short", "long"], p=[0.35, 0.65]))), hem=_u(rng, -0.08, -0.01),
-        neck=(_u(rng, 0.025, 0.045), 0.10), dip=(_u(rng, 0.03, 0.10), 0.035), vee=True, gap=0.007, loose=_u(rng, 0.012, 0.04),
-        cuff=_u(rng, 0.012, 0.03), drape=0.9, wrinkle=_u(rng, 0.003, 0.007),
-    )  # fmt: skip
+        "upper",
+        "upper_cloth",
+        sleeve=_sleeve(rng, str(rng.choice(["short", "long"], p=[0.35, 0.65]))),
+        hem=_u(rng, -0.08, -0.01),
+        neck=(_u(rng, 0.025, 0.045), 0.10),
+        dip=(_u(rng, 0.03, 0.10), 0.035),
+        vee=True,
+        gap=0.007,
+        loose=_u(rng, 0.008, 0.03),
+        cuff=_u(rng, 0.006, 0.018),
+        drape=0.9,
+        wrinkle=_u(rng, 0.003, 0.007),
+    )
 
 
 def _hoodie(rng: Rng) -> Piece:
     return Piece(
-        "upper", "upper_cloth", sleeve=_sleeve(rng, "long"), hem=_u(rng, -0.07, 0.0), neck=(_u(rng, 0.03, 0.06), 0.085),
-        gap=0.012, loose=_u(rng, 0.02, 0.05), cuff=_u(rng, 0.015, 0.04), drape=1.0, gathered=True, wrinkle=_u(rng, 0.004, 0.009),
-    )  # fmt: skip
+        "upper",
+        "upper_cloth",
+        sleeve=_sleeve(rng, "long"),
+        hem=_u(rng, -0.07, 0.0),
+        neck=(_u(rng, 0.03, 0.06), 0.085),
+        gap=0.010,
+        loose=_u(rng, 0.012, 0.035),
+        cuff=_u(rng, 0.008, 0.022),
+        drape=1.0,
+        gathered=True,
+        wrinkle=_u(rng, 0.003, 0.007),
+    )
 
 
 def _jacket(rng: Rng, inner: Piece) -> Piece:
     return Piece(
-        "upper", "upper_cloth", sleeve=_sleeve(rng, "long"), hem=_u(rng, -0.085, 0.0), neck=(_u(rng, 0.02, 0.05), 0.10),
-        dip=(_u(rng, 0.05, 0.25), 0.06), vee=True, opening=_u(rng, 0.02, 0.09) if rng.random() < 0.65 else 0.0,
-        gap=inner.gap + 0.014, loose=inner.loose + _u(rng, 0.006, 0.03), cuff=inner.cuff + _u(rng, 0.008, 0.025), drape=1.0,
-        gathered=rng.random() < 0.3, wrinkle=_u(rng, 0.003, 0.008),
-    )  # fmt: skip
+        "upper",
+        "upper_cloth",
+        sleeve=_sleeve(rng, "long"),
+        hem=_u(rng, -0.085, 0.0),
+        neck=(_u(rng, 0.02, 0.05), 0.10),
+        dip=(_u(rng, 0.05, 0.25), 0.06),
+        vee=True,
+        opening=_u(rng, 0.02, 0.09) if rng.random() < 0.65 else 0.0,
+        gap=inner.gap + 0.013,
+        loose=inner.loose + _u(rng, 0.005, 0.02),
+        cuff=inner.cuff + _u(rng, 0.005, 0.014),
+        drape=1.0,
+        gathered=rng.random() < 0.3,
+        wrinkle=_u(rng, 0.003, 0.008),
+    )
 
 
 def _crop_top(rng: Rng) -> Piece:
     return Piece(
-        "upper", "upper_cloth", sleeve=-0.01, hem=_u(rng, 0.17, 0.24), neck=(-0.02, 0.10), dip=(_u(rng, 0.03, 0.06), 0.08), gap=0.005,
-        loose=0.0, drape=_u(rng, 0.3, 0.8), wrinkle=0.001,
-    )  # fmt: skip
+        "upper",
+        "upper_cloth",
+        sleeve=-0.01,
+        hem=_u(rng, 0.17, 0.24),
+        neck=(-0.02, 0.10),
+        dip=(_u(rng, 0.03, 0.06), 0.08),
+        gap=0.005,
+        loose=0.0,
+        drape=_u(rng, 0.3, 0.8),
+        wrinkle=0.001,
+    )
 
 
 # ---- lower body ------------------------------------------------------------------------------------------------------
@@ -99,24 +159,41 @@ def _crop_top(rng: Rng) -> Piece:
 
 def _trousers(rng: Rng) -> Piece:
     leg = patterns().levels.leg
-    loose, cuff = [(0.003, 0.007), (0.008, 0.014), (0.014, 0.03), (0.02, 0.065)][rng.choice(4, p=[0.25, 0.35, 0.28, 0.12])]
+    loose, cuff = [(0.003, 0.006), (0.006, 0.012), (0.011, 0.022), (0.014, 0.045)][rng.choice(4, p=[0.28, 0.37, 0.27, 0.08])]
     return Piece(
-        "lower", "lower_cloth", leg=leg * _u(rng, 0.9, 1.005), waist=_u(rng, 0.03, 0.12), gap=0.007, loose=loose * _u(rng, 0.7, 1.3),
-        cuff=cuff * _u(rng, 0.8, 1.2), drape=0.8, gathered=rng.random() < 0.12, wrinkle=_u(rng, 0.002, 0.007),
-    )  # fmt: skip
+        "lower",
+        "lower_cloth",
+        leg=leg * _u(rng, 0.9, 1.005),
+        waist=_u(rng, 0.03, 0.12),
+        gap=0.007,
+        loose=loose * _u(rng, 0.7, 1.3),
+        cuff=cuff * _u(rng, 0.8, 1.2),
+        drape=0.8,
+        gathered=rng.random() < 0.12,
+        wrinkle=_u(rng, 0.002, 0.007),
+    )
 
 
 def _leggings(rng: Rng) -> Piece:
     leg = patterns().levels.leg * _u(rng, 0.7, 0.99)
-    return Piece("lower", "lower_cloth", leg=leg, waist=_u(rng, 0.08, 0.16), gap=0.003, loose=0.0, cuff=0.0, drape=0.25, wrinkle=0.001)
+    return Piece(
+        "lower", "lower_cloth", leg=leg, waist=_u(rng, 0.08, 0.16), gap=0.003, loose=0.0, cuff=0.0, drape=0.25, wrinkle=0.001
+    )
 
 
 def _shorts(rng: Rng) -> Piece:
     leg = patterns().levels.leg * _u(rng, 0.16, 0.5)
     return Piece(
-        "lower", "lower_cloth", leg=leg, waist=_u(rng, 0.03, 0.12), gap=0.006, loose=_u(rng, 0.006, 0.03), cuff=_u(rng, 0.008, 0.04),
-        drape=0.9, wrinkle=_u(rng, 0.002, 0.006),
-    )  # fmt: skip
+        "lower",
+        "lower_cloth",
+        leg=leg,
+        waist=_u(rng, 0.03, 0.12),
+        gap=0.006,
+        loose=_u(rng, 0.004, 0.022),
+        cuff=_u(rng, 0.006, 0.03),
+        drape=0.9,
+        wrinkle=_u(rng, 0.002, 0.006),
+    )
 
 
 def _briefs(waist: float) -> Piece:
@@ -126,9 +203,15 @@ def _briefs(waist: float) -> Piece:
 def _skirt(rng: Rng, waist: float) -> Piece:
     length = float(rng.choice([_u(rng, 0.3, 0.42), _u(rng, 0.42, 0.6), _u(rng, 0.6, 0.85)], p=[0.4, 0.4, 0.2]))
     return Piece(
-        "skirt", "lower_cloth", leg=length, waist=waist, gap=0.008, flare=_u(rng, 0.0, 0.12), wrinkle=_u(rng, 0.002, 0.007),
+        "skirt",
+        "lower_cloth",
+        leg=length,
+        waist=waist,
+        gap=0.008,
+        flare=_u(rng, 0.0, 0.12),
+        wrinkle=_u(rng, 0.002, 0.007),
         pleats=int(rng.choice([0, 9, 14, 22], p=[0.5, 0.2, 0.2, 0.1])),
-    )  # fmt: skip
+    )
 
 
 # ---- feet ------------------------------------------------------------------------------------------------------------
@@ -142,8 +225,12 @@ def _footwear(rng: Rng, lower: Piece) -> tuple[tuple[Piece, ...], str]:
     if word == "socks":
         return (sock,), word
     if word == "sandals":
-        return (Piece("shoe", "shoe", straps=True, gap=0.005, loose=0.0, wrinkle=0.0, sole=_u(rng, 0.008, 0.03), shaft=0.0),), word
-    shaft = _u(rng, 0.07, 0.34) if word == "boots" else float(rng.choice([_u(rng, -0.035, 0.0), _u(rng, 0.01, 0.06)], p=[0.7, 0.3]))
+        return (
+            Piece("shoe", "shoe", straps=True, gap=0.005, loose=0.0, wrinkle=0.0, sole=_u(rng, 0.008, 0.03), shaft=0.0),
+        ), word
+    shaft = (
+        _u(rng, 0.07, 0.34) if word == "boots" else float(rng.choice([_u(rng, -0.035, 0.0), _u(rng, 0.01, 0.06)], p=[0.7, 0.3]))
+    )
     over = shaft > 0.08 and lower.kind == "lower" and lower.cuff < 0.01
     gap = 0.012 if over else 0.0075
     shoe = Piece("shoe", "shoe", shaft=shaft, gap=gap, loose=_u(rng, 0, 0.004), wrinkle=0.001, sole=_u(rng, 0.008, 0.035))
@@ -164,6 +251,8 @@ def sample_outfit(rng: Rng, female: float, adult: bool) -> Outfit:
         return Outfit((lower, *shoes), {"upper": "none", "lower": "shorts", "feet": foot})
     upper, word = _sample_upper(rng, woman, adult)
     lowers, lower_word = _sample_lower(rng, woman, upper)
+    if not adult:
+        upper, lowers = _modest(upper), tuple(_modest(p) for p in lowers)
     shoes, foot = _footwear(rng, lowers[-1])
     words = {"upper": word, "lower": lower_word, "feet": foot}
     uppers: tuple[Piece, ...] = (upper,)
@@ -174,11 +263,23 @@ def sample_outfit(rng: Rng, female: float, adult: bool) -> Outfit:
     return Outfit(_layered(rng, lowers, uppers, shoes), words)
 
 
+def _modest(piece: Piece) -> Piece:
+    """A child's version: a high neckline, legs covered down to about the knee."""
+    leg = patterns().levels.leg
+    if piece.kind == "upper":
+        return replace(
+            piece, dip=(0.0, 0.06), neck=(max(piece.neck[0], 0.0), min(piece.neck[1], 0.09)), hem=min(piece.hem, 0.0)
+        )
+    return replace(piece, leg=max(piece.leg, (0.5 if piece.kind == "skirt" else 0.42) * leg))
+
+
 def _sample_upper(rng: Rng, woman: bool, adult: bool) -> tuple[Piece, str]:
     makers: dict[str, Callable[[Rng], Piece]] = {
         "tshirt": _tshirt, "longsleeve": _longsleeve, "shirt": _shirt, "hoodie": _hoodie, "tank": _tank, "crop": _crop_top,
     }  # fmt: skip
-    share = [0.36, 0.2, 0.16, 0.14, 0.14, 0.0] if not (woman and adult) else [0.32, 0.22, 0.12, 0.1, 0.19, 0.05]
+    share = [0.36, 0.2, 0.16, 0.14, 0.14, 0.0] if not woman else [0.32, 0.22, 0.12, 0.1, 0.19, 0.05]
+    if not adult:
+        share = [0.46, 0.24, 0.16, 0.14, 0.0, 0.0]
     word = str(rng.choice(list(makers), p=share))
     return makers[word](rng), word
 
@@ -217,11 +318,15 @@ def _raised(lowers: Sequence[Piece]) -> list[Piece]:
 
 @dataclass(frozen=True)
 class Dressed:
-    """Finished layers with their pieces, what of the body's vertices is hidden (V,) bool, and how covered (V,) metres."""
+    """Finished layers with their pieces; what of the body's vertices is hidden (V,) bool, and how covered (V,) metres;
+    for things worn on top: the garment surface, its skinning matrices and the clothes' reach (V,) above it, metres."""
 
     layers: tuple[tuple[Piece, Draped], ...]
     hidden: Array
     covered: Array
+    fit: Fit
+    matrices: Array
+    reach: Array
 
 
 def cover(outfit: Outfit) -> tuple[Array, Array]:
@@ -242,15 +347,21 @@ def dress(body: Body, outfit: Outfit, rest: Array, transforms: Array, rng: Rng) 
     if any(piece.kind == "skirt" for piece in outfit.pieces):
         matrices["skirt"] = blended(body, transforms, shared.skirt)
     regions = [region(p, (shared.skirt if p.kind == "skirt" else shared.tights).chart, shared.levels) for p in outfit.pieces]
+    up = np.einsum("vi,vi->v", matrices["tights"][:, 2, :3], person.normal)
+    reach = np.zeros(len(up), np.float32)
     layers = []
     for i, (piece, inside) in enumerate(zip(outfit.pieces, regions, strict=True)):
         name = "skirt" if piece.kind == "skirt" else "tights"
-        cloth = shared.skirt if name == "skirt" else shared.tights
+        points = drape(piece, person, inside, up, rng)
+        if name == "tights":
+            above = np.einsum("vi,vi->v", points - person.tight, person.normal)
+            reach = np.where(inside > -0.02, np.maximum(reach, above), reach)
         hidden = _below(outfit.pieces, regions, i) if name == "tights" else None
-        points = drape(piece, person, inside, rng)
-        layers.append((piece, finish(cloth, points, matrices[name], inside, hidden)))
+        layer = finish(shared.skirt if name == "skirt" else shared.tights, points, matrices[name], inside, hidden)
+        if len(layer.faces):  # a short sock in a boot leaves nothing
+            layers.append((piece, layer))
     hidden, covered = cover(outfit)
-    return Dressed(tuple(layers), hidden, covered)
+    return Dressed(tuple(layers), hidden, covered, person, matrices["tights"], reach)
 
 
 def _below(pieces: Sequence[Piece], regions: Sequence[Array], index: int) -> Array | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Sampler: TypeAlias = Callable[[int, int, tuple[int, int]], Scene]
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+PICTURES = (".jpg", ".jpeg", ".png")
 JPEG_QUALITY = 92
 LIGHT = 1  # stream of random numbers for the drawn image, beside that of the geometry
 # One thread a process: workers share the cores, and sums must not depend on how many there are.
@@ -124,7 +124,7 @@ def _leave_with(sentinel: int) -> None:
 
 
 def make(job: Job, index: int) -> Made | Failure:
-    """Make one sample unless it is there whole. A sample that cannot be made is a Failure; only trouble with the output raises."""
+    """Make one sample unless it is there whole. One that cannot be made is a Failure; only trouble with the output raises."""
     done = _existing(job, index)
     if done is not None:
         return Made(index, entry(done, index), kept=True)

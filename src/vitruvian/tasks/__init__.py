@@ -9,6 +9,7 @@ from vitruvian.tasks.base import Objective, Task
 from vitruvian.tasks.depth import Depth
 from vitruvian.tasks.mae import Mae
 from vitruvian.tasks.normal import Normal
+from vitruvian.tasks.person import Person
 from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.seg import Seg
 
@@ -19,6 +20,7 @@ TASKS: dict[str, Task] = {
     "seg": Seg(),
     "depth": Depth(),
     "normal": Normal(),
+    "person": Person(),
 }
 
 OBJECTIVES: dict[str, Objective] = {**TASKS, "mae": Mae()}

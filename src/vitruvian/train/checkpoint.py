@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.errors import UsageError, WeightsError
-from vitruvian.tasks.base import Task
+from vitruvian.tasks.base import Objective
 from vitruvian.train.config import FREE, TrainConfig
 
 FORMAT = 1
@@ -80,7 +80,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:
-        raise WeightsError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
+        raise WeightsError(f"{path} cannot be read as a checkpoint: {type(error).__name__}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise WeightsError(f"{path} is no training checkpoint of format {FORMAT}")
     return state
@@ -131,7 +131,7 @@ def set_random_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def identity(config: TrainConfig, model: nn.Module, tasks: Sequence[Task], dtype: str) -> dict[str, Any]:
+def identity(config: TrainConfig, model: nn.Module, tasks: Sequence[Objective], examples: int, dtype: str) -> dict[str, Any]:
     """Everything that decides the result, as plain data; what may differ on resume is left out."""
     settings = {name: value for name, value in config.to_dict().items() if name not in FREE}
     described = {task.name: asdict(cast(Any, task)) if is_dataclass(task) else repr(task) for task in tasks}
@@ -139,6 +139,7 @@ def identity(config: TrainConfig, model: nn.Module, tasks: Sequence[Task], dtype
         "config": {**settings, "dtype": dtype},
         "model": asdict(cast(Any, model).spec),
         "tasks": described,
+        "examples": examples,  # the order hangs on it
     }
     return cast(dict[str, Any], json.loads(json.dumps(record, default=str)))
 

@@ -74,8 +74,8 @@ class RunLog:
 class Clock:
     """Images per second since the last log line, and the share of the time spent waiting for data."""
 
-    def __init__(self) -> None:
-        self._start, self._waited, self._step = time.monotonic(), 0.0, -1
+    def __init__(self, step: int) -> None:
+        self._start, self._waited, self._step = time.monotonic(), 0.0, step
 
     def waiting(self, batches: Iterator[Batch]) -> Batch:
         """The next batch; the time it takes is counted as waiting."""
@@ -87,8 +87,7 @@ class Clock:
     def speed(self, step: int, images: int) -> dict[str, float]:
         """images_per_s and the share `wait` since the last call, for `images` a step."""
         now, elapsed = time.monotonic(), max(time.monotonic() - self._start, 1e-9)
-        steps = step - self._step if self._step >= 0 else 0
-        out = {"images_per_s": round(steps * images / elapsed, 2), "wait": round(self._waited / elapsed, 3)}
+        out = {"images_per_s": round((step - self._step) * images / elapsed, 2), "wait": round(self._waited / elapsed, 3)}
         self._start, self._waited, self._step = now, 0.0, step
         return out
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vitruvian.data.loader import Examples, Loader
 from vitruvian.errors import UsageError, VitruvianError, unknown_name
-from vitruvian.tasks.base import Task
+from vitruvian.tasks.base import Objective
 from vitruvian.train.checkpoint import (
     Checkpoints,
     check_same_run,
@@ -33,7 +33,7 @@ from vitruvian.train.checkpoint import (
 from vitruvian.train.config import TrainConfig
 from vitruvian.train.log import Clock, RunLog
 from vitruvian.train.optim import Average, adamw, set_learning_rate
-from vitruvian.train.step import Losses, choose_autocast, choose_device
+from vitruvian.train.step import Losses, choose_autocast, choose_device, keep_freed_memory
 from vitruvian.types import Batch
 
 Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
@@ -51,7 +51,7 @@ class Result:
 
 
 def train(
-    config: TrainConfig, model: nn.Module, tasks: Sequence[Task], examples: Examples, evaluate: Evaluate | None = None
+    config: TrainConfig, model: nn.Module, tasks: Sequence[Objective], examples: Examples, evaluate: Evaluate | None = None
 ) -> Result:
     """Train `model` (a Model or MaskedAutoencoder, with `spec`) on `examples`; it is left with the trained weights.
 
@@ -67,7 +67,7 @@ class _Run:
     """The moving parts of one training; `go` is the loop."""
 
     def __init__(
-        self, config: TrainConfig, model: nn.Module, tasks: Sequence[Task], examples: Examples, evaluate: Evaluate | None
+        self, config: TrainConfig, model: nn.Module, tasks: Sequence[Objective], examples: Examples, evaluate: Evaluate | None
     ) -> None:
         _check_tasks(config, tasks)
         if config.threads:
@@ -75,6 +75,8 @@ class _Run:
         torch.use_deterministic_algorithms(config.deterministic)
         self.config, self.tasks, self.evaluate = config, tasks, evaluate
         self.device = choose_device(config.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.model = model.to(self.device).train()
         autocast = choose_autocast(config.dtype, self.device)
         run = torch.compile(model, dynamic=False) if config.compile else model
@@ -87,7 +89,7 @@ class _Run:
             config.shuffle, config.max_bad, config.start_method, report=self._notice,
         )  # fmt: skip
         self.checkpoints = Checkpoints(config.folder / "checkpoints", config.keep, report=self._notice)
-        self.identity = identity(config, model, tasks, "bf16" if autocast else "fp32")
+        self.identity = identity(config, model, tasks, len(examples), "bf16" if autocast else "fp32")
         self.step, self.best, self.skipped = 0, cast(float | None, None), 0
         self.sums: dict[str, float] = {}
         self.counts = 0
@@ -113,10 +115,12 @@ class _Run:
     def _loop(self, stop: Sequence[str]) -> None:
         config = self.config
         batches = self.loader.batches(self.step * config.accumulate, config.steps * config.accumulate)
-        clock, saved, saved_step = Clock(), time.monotonic(), self.step
+        clock, saved, saved_step = Clock(self.step), time.monotonic(), self.step
         try:
             while self.step < config.steps and not stop:
-                micro = [clock.waiting(batches) for _ in range(config.accumulate)]
+                micro = self._wait(clock, batches, stop)
+                if micro is None:
+                    break
                 self._learn(micro)
                 self.step += 1
                 self._tell(clock)
@@ -130,6 +134,15 @@ class _Run:
                 self.checkpoints.write(self.step, self._state())
         finally:
             cast(Any, batches).close()  # ends the workers now, not when the garbage is collected
+
+    def _wait(self, clock: Clock, batches: Iterator[Batch], stop: Sequence[str]) -> list[Batch] | None:
+        """The step's micro-batches; None where the signal that stops this process has ended its workers too."""
+        try:
+            return [clock.waiting(batches) for _ in range(self.config.accumulate)]
+        except RuntimeError:
+            if stop:
+                return None
+            raise
 
     def _learn(self, micro: Sequence[Batch]) -> None:
         """One optimiser step over the micro-batches; a step that is not finite changes no weight and is counted."""
@@ -290,7 +303,7 @@ def _stop_signals() -> Iterator[list[str]]:
             signal.signal(number, handler)
 
 
-def _check_tasks(config: TrainConfig, tasks: Sequence[Task]) -> None:
+def _check_tasks(config: TrainConfig, tasks: Sequence[Objective]) -> None:
     names = [task.name for task in tasks]
     if not names or len(set(names)) < len(names):
         raise UsageError(f"a run needs one or more different tasks, not {names}")

@@ -17,18 +17,18 @@ _BLOCK = re.compile(r"backbone\.blocks\.(\d+)\.")
 _INPUT = re.compile(r"(backbone\.(position|class_token|patch\.|stem\.))|decoder\.mask_token$")
 
 
-def backbone_depth(model: nn.Module) -> int:
+def block_count(model: nn.Module) -> int:
     """How many blocks the backbone has, read from the parameter names; 0 without a backbone."""
     blocks = [_BLOCK.match(name) for name, _ in model.named_parameters()]
     return 1 + max((int(block[1]) for block in blocks if block), default=-1)
 
 
-def layer_of(name: str, depth: int) -> int:
-    """0 for what makes tokens, i + 1 for block i, depth + 1 for all the rest (last norm, heads, decoder)."""
+def layer_of(name: str, blocks: int) -> int:
+    """0 for what makes tokens, i + 1 for block i, blocks + 1 for all the rest (last norm, heads, decoder)."""
     if _INPUT.match(name):
         return 0
     block = _BLOCK.match(name)
-    return int(block[1]) + 1 if block else depth + 1
+    return int(block[1]) + 1 if block else blocks + 1
 
 
 def decays(name: str, tensor: Tensor, no_decay: tuple[str, ...]) -> bool:
@@ -37,13 +37,13 @@ def decays(name: str, tensor: Tensor, no_decay: tuple[str, ...]) -> bool:
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Optimiser groups, one per (lr_scale, weight_decay); lr_scale = layer_decay ** (depth + 1 - layer)."""
-    depth = backbone_depth(model)
+    """Optimiser groups, one per (lr_scale, weight_decay); lr_scale = layer_decay ** (blocks + 1 - layer)."""
+    blocks = block_count(model)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        scale = config.layer_decay ** (depth + 1 - layer_of(name, depth))
+        scale = config.layer_decay ** (blocks + 1 - layer_of(name, blocks))
         weight_decay = config.weight_decay if decays(name, parameter, config.no_decay) else 0.0
         empty = {"params": [], "names": [], "lr": config.lr * scale, "lr_scale": scale, "weight_decay": weight_decay}
         group = groups.setdefault((scale, weight_decay), empty)

@@ -59,8 +59,7 @@ class Backgrounds:
         mirror = rng.random() < 0.5
         step = 1 / scale
         matrix = np.array([[-step if mirror else step, 0, x + (width - 1) * step * mirror], [0, step, y]])
-        inter = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-        flags = inter | cv2.WARP_INVERSE_MAP
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         out: Array = cv2.warpAffine(photo, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
         return out
 

@@ -8,7 +8,16 @@ import numpy as np
 from vitruvian.types import Array
 
 # From the lightest to the darkest skin, evenly used, so that no tone is rare.
-SKIN = ((250, 222, 200), (240, 200, 172), (224, 176, 141), (203, 148, 110), (174, 118, 82), (138, 90, 61), (100, 64, 45), (66, 43, 32))
+SKIN = (
+    (250, 222, 200),
+    (240, 200, 172),
+    (224, 176, 141),
+    (203, 148, 110),
+    (174, 118, 82),
+    (138, 90, 61),
+    (100, 64, 45),
+    (66, 43, 32),
+)
 HAIR = (
     (18, 15, 14), (30, 23, 19), (46, 32, 23), (66, 45, 29), (92, 64, 40), (126, 90, 55), (165, 126, 80), (205, 172, 120),
     (120, 55, 28), (150, 75, 35), (128, 126, 124), (190, 188, 185), (225, 222, 216),
@@ -23,15 +32,25 @@ CLOTH_WEIGHTS = (3, 2, 1.5, 1.5, 1.5, 3, 2, 1.5, 1.5, 1.2, 1, 1, 0.7, 0.8, 0.7, 
 SHOE = ((16, 16, 17), (45, 33, 26), (92, 62, 40), (230, 230, 228), (120, 120, 122), (30, 40, 70), (170, 40, 40))
 
 
+def weighted(rng: np.random.Generator, weights: tuple[float, ...]) -> int:
+    """Index drawn with chances proportional to weights; Generator.choice takes fifty times as long."""
+    left = rng.random() * sum(weights)
+    for place, weight in enumerate(weights):
+        left -= weight
+        if left < 0:
+            return place
+    return len(weights) - 1
+
+
 def linear(rgb: object) -> Array:
-    """sRGB 0..255 -> linear light 0..1, float32 (gamma 2.2)."""
+    """Display sRGB 0..255 -> linear light 0..1, float32 (gamma 2.2)."""
     return (np.asarray(rgb, np.float32) / 255) ** np.float32(2.2)
 
 
-def pick(rng: np.random.Generator, table: tuple[tuple[int, int, int], ...], weights: tuple[float, ...] | None = None) -> Array:
+def pick(rng: np.random.Generator, table: tuple[tuple[int, int, int], ...], weights: tuple[float, ...] = ()) -> Array:
     """(3,) linear colour of a table, shaken a little."""
-    chance = None if weights is None else np.array(weights) / sum(weights)
-    base = np.array(table[int(rng.choice(len(table), p=chance))], np.float32)
+    place = weighted(rng, weights) if weights else int(rng.integers(len(table)))
+    base = np.array(table[place], np.float32)
     return linear(np.clip(base * rng.uniform(0.85, 1.15) + rng.normal(0, 4, 3), 4, 250))
 
 

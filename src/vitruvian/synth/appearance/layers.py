@@ -69,10 +69,10 @@ def gather(frame: GBuffer, crop: Crop, border: Rectangle | None = None) -> Layer
     order = np.argsort(key, kind="stable")
     at, source, key = at[order], source[order], key[order]
     depth = frame.depth.ravel()[source]
-    normal = frame.normal.reshape(-1, 3)[source] @ turn(crop).T
+    normal = np.take(frame.normal.reshape(-1, 3), source, axis=0) @ turn(crop).T
     scale = np.sqrt(abs(np.linalg.det(crop.matrix[:, :2]))) * frame.intrinsics[0, 0]
-    metres = float(np.median(depth) / scale) if len(depth) else 0.01
-    rest = frame.rest.reshape(-1, 3)[source]
+    metres = float(np.median(depth[::5]) / scale) if len(depth) else 0.01
+    rest = np.take(frame.rest.reshape(-1, 3), source, axis=0)
     return Layers(crop.size, person, inside, at, source, depth, normal, rest, _runs(key), metres)
 
 
@@ -89,7 +89,6 @@ def _inside(crop: Crop, border: Rectangle) -> tuple[Array, tuple[Array, Array]]:
 
 
 def _runs(key: Array) -> tuple[tuple[int, int, slice], ...]:
-    starts = np.flatnonzero(np.diff(key, prepend=-1)) if len(key) else np.zeros(0, np.int64)
-    ends = np.append(starts[1:], len(key))
-    count = len(MATERIALS)
-    return tuple((int(key[a]) // count, int(key[a]) % count, slice(int(a), int(b))) for a, b in zip(starts, ends, strict=True))
+    codes, starts, counts = np.unique(key, return_index=True, return_counts=True)
+    triples = zip(codes.tolist(), starts.tolist(), counts.tolist(), strict=True)
+    return tuple((*divmod(code, len(MATERIALS)), slice(start, start + count)) for code, start, count in triples)

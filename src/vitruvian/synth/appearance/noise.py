@@ -22,7 +22,8 @@ def _spectrum(shape: Callable[[Array, Array], Array], seed: int) -> Array:
     amplitude[0, 0] = 0
     white = np.fft.rfft2(np.random.default_rng(seed).standard_normal((SIZE, SIZE)))
     field = np.fft.irfft2(white * amplitude, (SIZE, SIZE))
-    return np.clip(field / field.std(), -3, 3).astype(np.float32)
+    out: Array = np.clip(field / field.std(), -3, 3).astype(np.float32)
+    return out
 
 
 def _power(exponent: float, low: float = 2.0) -> Callable[[Array, Array], Array]:
@@ -33,7 +34,8 @@ def _ridges() -> Array:
     """Crests as of folded cloth: smooth noise, bent at its zero lines, longer in one direction."""
     smooth = _spectrum(lambda fx, fy: np.exp(-(((fx / 7) ** 2) + (fy / 3.5) ** 2)), 11)
     ridged = 0.8 - np.abs(smooth)
-    return (ridged / ridged.std()).astype(np.float32)
+    out: Array = (ridged / ridged.std()).astype(np.float32)
+    return out
 
 
 def _cells() -> Array:
@@ -44,16 +46,15 @@ def _cells() -> Array:
         for dx in range(3):
             canvas[points[:, 1] + dy * SIZE, points[:, 0] + dx * SIZE] = 0
     distance = cv2.distanceTransform(canvas, cv2.DIST_L2, 5)[SIZE : 2 * SIZE, SIZE : 2 * SIZE]
-    return ((distance - distance.mean()) / distance.std()).astype(np.float32)
+    out: Array = ((distance - distance.mean()) / distance.std()).astype(np.float32)
+    return out
 
 
 _MAKERS: dict[str, Callable[[], Array]] = {
     "soft": lambda: _spectrum(_power(2.2), 1),
     "fbm": lambda: _spectrum(_power(1.5), 2),
     "rough": lambda: _spectrum(_power(0.9, 4.0), 3),
-    "grain": lambda: _spectrum(_power(0.3, 8.0), 4),
     "strand": lambda: _spectrum(lambda fx, fy: np.exp(-((fy / 5) ** 2)) / np.maximum(fx, 3.0) ** 0.45, 5),
-    "weave": lambda: _spectrum(lambda fx, fy: np.exp(-((np.minimum(fx, np.abs(fy)) / 8) ** 2)), 6),
     "ridges": _ridges,
     "cells": _cells,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ class Person:
     polish: Array | None
     iris: Array
     oily: float
+    rough: float
     shift: Array
 
     @classmethod
@@ -46,10 +48,13 @@ class Person:
             skin=colors.skin(rng),
             hair=colors.hair(rng),
             beard=float(np.clip(rng.normal(0.3, 0.5), 0, 1)),
-            lipstick=colors.linear((rng.uniform(90, 220), rng.uniform(10, 80), rng.uniform(20, 100))) if rng.random() < 0.2 else None,
+            lipstick=colors.linear((rng.uniform(90, 220), rng.uniform(10, 80), rng.uniform(20, 100)))
+            if rng.random() < 0.2
+            else None,
             polish=colors.vivid(rng) if rng.random() < 0.15 else None,
             iris=colors.pick(rng, colors.IRIS),
-            oily=float(rng.uniform(0.02, 0.22)),
+            oily=float(rng.uniform(0.02, 0.3)),
+            rough=float(rng.gamma(1.0, 0.6)),
             shift=rng.uniform(0, 1, 3).astype(np.float32),
         )
 
@@ -63,7 +68,9 @@ def surfaces(layers: Layers, rng: np.random.Generator, photos: Backgrounds) -> S
     )  # fmt: skip
     people: dict[int, Person] = {}
     for number, material, run in layers.runs:
-        person = people.setdefault(number, Person.draw(rng))
+        if number not in people:
+            people[number] = Person.draw(rng)
+        person = people[number]
         name = MATERIALS[material]
         if name in _CLOTH:
             _dress(out, run, name, layers, rng, photos)
@@ -82,14 +89,17 @@ def _flesh(out: Surfaces, run: slice, name: str, person: Person, layers: Layers,
     u, v = rest[:, 0] + 0.6 * rest[:, 1] + person.shift[0], rest[:, 2] + 0.6 * rest[:, 1] + person.shift[1]
     mottle = lookup(atlas("fbm"), u * 2.1, v * 2.1)
     fine = lookup(atlas("rough"), u * 7.3, v * 7.3)
-    out.wrap[run] = (0.5, 0.32, 0.25)
+    out.wrap[run] = (0.36, 0.2, 0.14)
     out.gloss[run], out.power[run] = person.oily, 18
     skin = person.skin * (1 + mottle[:, None] * np.array([0.03, 0.06, 0.07], np.float32)) * (1 + 0.04 * fine[:, None])
     if name == "skin":
         out.albedo[run] = skin
-        out.height[run] = 0.0006 * mottle + 0.0002 * fine
-        return
-    _FEATURES[name](out, run, skin, fine, person, rng)
+        out.height[run] = person.rough * (0.0003 * mottle + 0.0001 * fine)
+    elif name in _WET:
+        rgb, spread, out.gloss[run] = _WET[name]
+        out.albedo[run], out.power[run] = colors.linear(rgb) * rng.uniform(1 - spread, 1 + spread), 60
+    else:
+        _FEATURES[name](out, run, skin, fine, person, rng)
 
 
 def _lips(out: Surfaces, run: slice, skin: Array, _fine: Array, person: Person, rng: np.random.Generator) -> None:
@@ -114,23 +124,18 @@ def _nail(out: Surfaces, run: slice, skin: Array, _fine: Array, person: Person, 
     out.gloss[run] = 0.3
 
 
-def _wet(rgb: tuple[int, int, int], spread: float, gloss: float):  # type: ignore[no-untyped-def]
-    def paint(out: Surfaces, run: slice, _skin: Array, _fine: Array, _person: Person, rng: np.random.Generator) -> None:
-        out.albedo[run] = colors.linear(rgb) * rng.uniform(1 - spread, 1 + spread)
-        out.gloss[run], out.power[run] = gloss, 60
-
-    return paint
-
-
 def _iris(out: Surfaces, run: slice, _skin: Array, _fine: Array, person: Person, _rng: np.random.Generator) -> None:
     out.albedo[run] = person.iris
     out.gloss[run], out.power[run] = 0.8, 80
 
 
-_FEATURES = {
+_FEATURES: dict[str, Callable[[Surfaces, slice, Array, Array, Person, np.random.Generator], None]] = {
     "lips": _lips, "brow": _brow, "beard": _beard, "nail": _nail, "iris": _iris,
-    "sclera": _wet((222, 214, 208), 0.15, 0.5), "pupil": _wet((12, 10, 10), 0.2, 0.9), "lash": _wet((22, 18, 16), 0.3, 0.0),
-    "mouth": _wet((70, 24, 22), 0.4, 0.1), "teeth": _wet((226, 216, 196), 0.15, 0.4), "tongue": _wet((176, 88, 84), 0.2, 0.3),
+}  # fmt: skip
+# name: (colour, its spread, highlight)
+_WET: dict[str, tuple[tuple[int, int, int], float, float]] = {
+    "sclera": ((222, 214, 208), 0.15, 0.5), "pupil": ((12, 10, 10), 0.2, 0.9), "lash": ((22, 18, 16), 0.3, 0.0),
+    "mouth": ((70, 24, 22), 0.4, 0.1), "teeth": ((226, 216, 196), 0.15, 0.4), "tongue": ((176, 88, 84), 0.2, 0.3),
 }  # fmt: skip
 
 
@@ -141,12 +146,12 @@ def _comb(out: Surfaces, run: slice, person: Person, layers: Layers, rng: np.ran
     u = rest[:, 0] + rng.choice([-0.8, 0.8]) * rest[:, 1] + lie * rest[:, 2] + person.shift[2]
     v = rest[:, 2] - lie * rest[:, 0] + person.shift[1]
     curl = rng.uniform(0, 0.05) * lookup(atlas("fbm"), u * 3, v * 3)
-    strands = lookup(atlas("strand"), (u + curl) * rng.uniform(1.5, 4), v * rng.uniform(0.8, 2.5))
-    clumps = lookup(atlas("fbm"), (u + curl) * 5, v * 1.5)
+    strands = lookup(atlas("strand"), (u + curl) * rng.uniform(0.8, 2.0), v * rng.uniform(0.5, 1.5))
+    clumps = lookup(atlas("soft"), (u + curl) * 4, v * 1.2)
     tone = np.exp(rng.uniform(0.15, 0.45) * strands + rng.uniform(0.1, 0.35) * clumps)
     tips = 1 + rng.choice([0.0, 0.0, rng.uniform(0, 1.2)]) * np.clip(0.5 - v / 0.4, 0, 1)
     out.albedo[run] = np.clip(person.hair * (tone * tips)[:, None], 0, 0.9)
-    out.height[run] = rng.uniform(0.001, 0.005) * strands + rng.uniform(0.002, 0.012) * clumps
+    out.height[run] = rng.uniform(0.0002, 0.001) * strands + rng.uniform(0.001, 0.005) * clumps
     out.gloss[run], out.power[run] = rng.uniform(0.03, 0.3) * np.exp(0.5 * strands), rng.uniform(6, 16)
 
 
@@ -160,7 +165,7 @@ def _dress(out: Surfaces, run: slice, name: str, layers: Layers, rng: np.random.
     out.height[run] = _folds(rest, rng) * (0.35 if name in ("shoe", "sock", "apparel") else 1.0)
     leather = rng.random() < (0.4 if name == "shoe" else 0.07)
     out.gloss[run], out.power[run] = (rng.uniform(0.1, 0.5), 25) if leather else (rng.uniform(0, 0.04), 6)
-    out.wrap[run] = rng.uniform(0.1, 0.4)
+    out.wrap[run] = rng.uniform(0.03, 0.3)
 
 
 def _footwear(rest: Array, name: str, rng: np.random.Generator) -> Array:
@@ -183,7 +188,7 @@ def _folds(rest: Array, rng: np.random.Generator) -> Array:
     bend = 0.06 * lookup(atlas("soft"), u * 0.7, v * 0.7)
     long = lookup(atlas("ridges"), (u + bend) * repeats, (v - bend) * repeats)
     where = np.clip(0.6 + 0.7 * lookup(atlas("soft"), v * 0.6, u * 0.6), 0, 1.6)
-    small = lookup(atlas("fbm"), u * 1.9, v * 1.9)
+    small = lookup(atlas("soft"), u * 3, v * 2)
     depth = rng.gamma(2.0, 0.5)
-    folds: Array = depth * (0.004 / repeats * long * where + 0.0022 * small)
+    folds: Array = depth * (0.0055 / repeats * long * where + 0.003 * small)
     return folds

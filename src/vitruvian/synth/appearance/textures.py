@@ -61,7 +61,8 @@ def solid(rng: np.random.Generator, cut: Cut, _photos: Backgrounds) -> Array:
     """One colour, at times mottled like jersey."""
     strength = rng.choice([0.0, 0.04, 0.15])
     tone = 1 + strength * _speckle(cut, "rough", rng.uniform(2, 6))
-    return np.maximum(tone, 0.2)[:, None] * colors.cloth(rng)
+    out: Array = np.maximum(tone, 0.2)[:, None] * colors.cloth(rng)
+    return out
 
 
 def stripes(rng: np.random.Generator, cut: Cut, _photos: Backgrounds) -> Array:
@@ -110,7 +111,8 @@ def duotone(rng: np.random.Generator, cut: Cut, photos: Backgrounds) -> Array:
     size = rng.uniform(0.15, 0.7)
     grey = lookup(photos.tile(rng), cut.u / size, cut.v / size).mean(1, dtype=np.float32)
     share = np.clip((grey - grey.mean()) / (2.5 * grey.std() + 1) + 0.5, 0, 1)[:, None]
-    return colors.cloth(rng) * (1 - share) + colors.cloth(rng) * share
+    out: Array = colors.cloth(rng) * (1 - share) + colors.cloth(rng) * share
+    return out
 
 
 def denim(rng: np.random.Generator, cut: Cut, _photos: Backgrounds) -> Array:
@@ -156,19 +158,11 @@ def emblem(rng: np.random.Generator, cut: Cut, photos: Backgrounds) -> Array:
     return base
 
 
-# name: (pattern, how often)
-PATTERNS: dict[str, tuple[Pattern, float]] = {
-    "solid": (solid, 0.34),
-    "stripes": (stripes, 0.1),
-    "plaid": (plaid, 0.07),
-    "dots": (dots, 0.03),
-    "camouflage": (camouflage, 0.06),
-    "print": (print_, 0.09),
-    "duotone": (duotone, 0.06),
-    "denim": (denim, 0.08),
-    "blocks": (blocks, 0.09),
-    "emblem": (emblem, 0.08),
-}
+# (pattern, how often)
+PATTERNS: tuple[tuple[Pattern, float], ...] = (
+    (solid, 0.34), (stripes, 0.1), (plaid, 0.07), (dots, 0.03), (camouflage, 0.06), (print_, 0.09), (duotone, 0.06),
+    (denim, 0.08), (blocks, 0.09), (emblem, 0.08),
+)  # fmt: skip
 
 
 def garment(rng: np.random.Generator, rest: Array, pixel: float, photos: Backgrounds, plain: float = 0.0) -> Array:
@@ -176,7 +170,4 @@ def garment(rng: np.random.Generator, rest: Array, pixel: float, photos: Backgro
     cut = unfold(rng, rest, pixel)
     if rng.random() < plain:
         return (denim if rng.random() < 0.5 else solid)(rng, cut, photos)
-    weights = np.array([weight for _, weight in PATTERNS.values()])
-    names = tuple(PATTERNS)
-    pattern = PATTERNS[names[int(rng.choice(len(names), p=weights / weights.sum()))]][0]
-    return pattern(rng, cut, photos)
+    return PATTERNS[colors.weighted(rng, tuple(weight for _, weight in PATTERNS))][0](rng, cut, photos)

@@ -42,9 +42,10 @@ class Person(Task):
         return HeadSpec(self.name, (256,), (), 5, options={"final_std": 0.01})
 
     def encode(self, sample: Sample, crop: Crop, spec: ModelSpec) -> dict[str, Tensor]:
-        """At the head's resolution (h, w): "center" (1, h, w) Gaussians, 1 in the middle cell of a person; "counted" (1, h, w) 0
-        where the centre loss looks away; "sides" (4, h, w) left, top, right, bottom in input px; "near" (1, h, w) their weight,
-        1 in sum for each person.
+        """Four maps at the head's resolution (h, w), no batch dimension.
+
+        "center" (1, h, w) Gaussians, 1 in the middle cell of a person; "counted" (1, h, w) 0 where the centre loss looks away;
+        "sides" (4, h, w) left, top, right, bottom in cells; "near" (1, h, w) their weight, 1 in sum for each person.
         """
         stride = stride_of(spec)
         size = (spec.size[0] // stride, spec.size[1] // stride)
@@ -66,7 +67,7 @@ class Person(Task):
         }
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
-        """(B, 5, h, w) -> boxes in source px, clipped to the frame. Of a rotated crop: the upright boxes around the turned ones."""
+        """(B, 5, h, w) -> boxes in source px, clipped to the frame; of a rotated crop upright boxes around the turned ones."""
         if len(output) != len(crops):
             raise UsageError(f"{len(output)} outputs for {len(crops)} crops")
         threshold = self._threshold(spec)
@@ -105,7 +106,7 @@ class Person(Task):
 
 def stride_of(spec: ModelSpec) -> int:
     """Input px across one cell of the person head; every upsampling stage halves the patch."""
-    stride = spec.patch // 2 ** len(spec.head("person").upsample)
+    stride: int = spec.patch // 2 ** len(spec.head("person").upsample)
     if stride < 1:
-        raise UsageError(f"{spec.name}: the person head upsamples beyond the input. Allowed: at most log2 of the patch size stages.")
+        raise UsageError(f"{spec.name}: the person head upsamples beyond the input's own size. Fix: fewer stages.")
     return stride

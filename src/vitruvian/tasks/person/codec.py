@@ -12,8 +12,8 @@ from vitruvian.types import Array, Crop
 SPREAD = 0.54 / 6  # standard deviation of the Gaussian as a part of the box's side, as in TTFNet
 LEAST_SPREAD = 0.5  # cells
 NEAR = 0.2  # cells with at least this much of the Gaussian learn the sides
-LEAST_SIDE = 0.5  # input px: the middle of a cell may lie outside a very narrow box
-LOG_RANGE = (-4.0, 6.0)  # of a side over the stride; keeps exp finite
+LEAST_SIDE = 0.05  # cells: the middle of a cell may lie outside a very narrow box
+LOG_RANGE = (-4.0, 6.0)  # of a side in cells; keeps exp finite
 PEAKS = 100
 
 
@@ -41,52 +41,53 @@ def _corners(boxes: Array) -> Array:
 
 
 def encode_boxes(boxes: Array, size: tuple[int, int], stride: int, smallest: float) -> dict[str, Array]:
-    """Input xyxy (N, 4) -> float32 maps `center`, `counted`, `near` (1, h, w) and `sides` (4, h, w) of `size` (h, w).
+    """Input xyxy (N, 4) -> float32 maps `center`, `counted`, `near` (1, h, w) and `sides` (4, h, w, in cells) of `size` (h, w).
 
-    Where two people share a cell the sides are those of the one whose Gaussian is higher there; larger people are laid down first.
+    Where two people share a cell the sides are those of the one whose Gaussian is higher there; large people come first.
     """
     maps = {"center": np.zeros((1, *size), np.float32), "counted": np.ones((1, *size), np.float32)}
-    maps |= {"near": np.zeros((1, *size), np.float32), "sides": np.full((4, *size), stride, np.float32)}
+    maps |= {"near": np.zeros((1, *size), np.float32), "sides": np.ones((4, *size), np.float32)}
     owner = np.full(size, -1)
-    y, x = ((np.arange(n) + 0.5) * stride - 0.5 for n in size)
-    order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], 1), kind="stable")
-    counted = [i for i in order if max(boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]) >= smallest]
-    for box in boxes[[i for i in order if i not in counted]]:
-        maps["counted"][0, (y >= box[1] - stride)[:, None] & (y <= box[3] + stride)[:, None] & _between(x, box, stride)] = 0
-    for i in counted:
-        bell = _bell(boxes[i], size, stride)
+    cells = (np.asarray(boxes, np.float64).reshape(-1, 4) + 0.5) / stride
+    longer = np.maximum(cells[:, 2] - cells[:, 0], cells[:, 3] - cells[:, 1]) * stride
+    for box in cells[longer < smallest]:
+        maps["counted"][0][_around(box)] = 0
+    order = [i for i in np.argsort(-longer, kind="stable") if longer[i] >= smallest]
+    for i in order:
+        bell = _bell(cells[i], size)
         mine = (bell >= NEAR) & (bell >= maps["center"][0])
         owner[mine] = i
-        maps["sides"][:, mine] = _sides(boxes[i], x, y)[:, mine]
+        maps["sides"][:, mine] = _sides(cells[i], size)[:, mine]
+        maps["near"][0, mine] = bell[mine]
         maps["center"][0] = np.maximum(maps["center"][0], bell)
-        maps["near"][0] = np.where(mine, bell, maps["near"][0])
     maps["counted"][maps["center"] == 1] = 1
-    for i in counted:
-        mine = owner == i
-        maps["near"][0, mine] /= max(maps["near"][0, mine].sum(), 1e-6)
+    for i in order:
+        maps["near"][0, owner == i] /= max(maps["near"][0, owner == i].sum(), 1e-6)
     return maps
 
 
-def _between(x: Array, box: Array, margin: float) -> Array:
-    out: Array = ((x >= box[0] - margin) & (x <= box[2] + margin))[None]
-    return out
+def _around(box: Array) -> tuple[slice, slice]:
+    """The cells of a box and one more on every side."""
+    x0, y0, x1, y1 = (int(v) for v in np.floor(box))
+    return slice(max(y0 - 1, 0), y1 + 2), slice(max(x0 - 1, 0), x1 + 2)
 
 
-def _bell(box: Array, size: tuple[int, int], stride: int) -> Array:
-    """(h, w) float32 Gaussian, exactly 1 in the cell that holds the box's middle."""
+def _bell(box: Array, size: tuple[int, int]) -> Array:
+    """(h, w) float32 Gaussian, exactly 1 in the cell that holds the box's middle; box in cells."""
     axes = []
-    for axis, cells in ((1, size[0]), (0, size[1])):
-        middle = (box[axis] + box[axis + 2]) / 2
-        cell = np.clip(np.floor((middle + 0.5) / stride), 0, cells - 1)
-        spread = max(SPREAD * (box[axis + 2] - box[axis]) / stride, LEAST_SPREAD)
-        axes.append(np.exp(-((np.arange(cells) - cell) ** 2) / (2 * spread**2)))
-    return (axes[0][:, None] * axes[1][None]).astype(np.float32)
+    for axis, count in ((1, size[0]), (0, size[1])):
+        middle = np.clip(np.floor((box[axis] + box[axis + 2]) / 2), 0, count - 1)
+        spread = max(SPREAD * (box[axis + 2] - box[axis]), LEAST_SPREAD)
+        axes.append(np.exp(-((np.arange(count) - middle) ** 2) / (2 * spread**2)))
+    bell: Array = axes[0][:, None] * axes[1][None]
+    return bell.astype(np.float32)
 
 
-def _sides(box: Array, x: Array, y: Array) -> Array:
-    """(4, h, w) distances from the middle of every cell to left, top, right, bottom."""
-    columns, rows = np.meshgrid(x, y)
-    return np.maximum(np.stack([columns - box[0], rows - box[1], box[2] - columns, box[3] - rows]), LEAST_SIDE)
+def _sides(box: Array, size: tuple[int, int]) -> Array:
+    """(4, h, w) distances in cells from the middle of every cell to left, top, right, bottom."""
+    rows, columns = np.mgrid[: size[0], : size[1]] + 0.5
+    sides: Array = np.stack([columns - box[0], rows - box[1], box[2] - columns, box[3] - rows])
+    return sides.clip(LEAST_SIDE)
 
 
 def decode_boxes(maps: Tensor, stride: int, threshold: float) -> tuple[Array, Array]:
@@ -95,8 +96,7 @@ def decode_boxes(maps: Tensor, stride: int, threshold: float) -> tuple[Array, Ar
     peak = score == F.max_pool2d(score[None], 3, 1, 1)[0]
     values, places = (score * peak).flatten().topk(min(PEAKS, score.numel()))
     places = places[values > max(threshold, 0.0)]
-    rows, columns = (places // score.shape[1]).cpu().numpy(), (places % score.shape[1]).cpu().numpy()
-    sides = stride * maps[1:].detach().float().clamp(*LOG_RANGE).exp().flatten(1)[:, places].cpu().numpy().astype(np.float64)
-    x, y = (columns + 0.5) * stride - 0.5, (rows + 0.5) * stride - 0.5
-    boxes = np.stack([x - sides[0], y - sides[1], x + sides[2], y + sides[3]], 1)
-    return boxes, values[: len(places)].cpu().numpy().astype(np.float32)
+    rows, columns = (places // score.shape[1]).cpu().numpy() + 0.5, (places % score.shape[1]).cpu().numpy() + 0.5
+    left, top, right, bottom = maps[1:].detach().float().clamp(*LOG_RANGE).exp().flatten(1)[:, places].cpu().double().numpy()
+    cells = np.stack([columns - left, rows - top, columns + right, rows + bottom], 1)
+    return cells * stride - 0.5, values[: len(places)].cpu().numpy().astype(np.float32)

@@ -19,17 +19,16 @@ def center_focal(logits: Tensor, center: Tensor, counted: Tensor) -> Tensor:
 
 
 def sides_giou(raw: Tensor, sides: Tensor, near: Tensor) -> Tensor:
-    """1 - generalised IoU (arXiv 1902.09630) of the boxes seen from each cell, weighted by `near`.
+    """1 - generalised IoU (arXiv 1902.09630) of the boxes seen from each cell, weighted by `near`, per person of the batch.
 
-    raw (B, 4, h, w): logarithms of the sides over the stride, the stride being that of `sides`' unlabelled cells.
+    raw (B, 4, h, w): logarithms of the sides in cells; sides: the true ones.
     """
-    stride = sides.new_tensor(_stride(raw, sides))
-    pred = stride * raw.clamp(*LOG_RANGE).exp()
+    pred = raw.clamp(*LOG_RANGE).exp()
     low, high = torch.minimum(pred, sides), torch.maximum(pred, sides)
     both, around, a, b = (_area(v) for v in (low, high, pred, sides))
     union = a + b - both
     giou = both / union - (around - union) / around
-    return (near[:, 0] * (1 - giou)).sum() / near.sum().clamp(min=1e-6)
+    return (near[:, 0] * (1 - giou)).sum() / near.sum().clamp(min=1)
 
 
 def _area(sides: Tensor) -> Tensor:

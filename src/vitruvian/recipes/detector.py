@@ -1,0 +1,122 @@
+"""The packaged person detector: a small ViT that sees the whole frame at 320x320, trained from nothing on synthetic pictures.
+
+python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth --held-out runs/embedded/held-out
+
+Uses geometry that `vitruvian synth` (or the recipe `embedded`) has written. The score threshold is chosen on pictures of the
+held-out geometry, never on photos, and saved with the head. The same command goes on where it was stopped.
+Expected figures and hardware: docs/results/detector.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vitruvian.data.gbuffer import read_gbuffer
+from vitruvian.geometry import warp
+from vitruvian.model import Model
+from vitruvian.synth.frames import FrameViews, frame_view
+from vitruvian.tasks.person import Person
+from vitruvian.tasks.person.metric import Tally, match
+from vitruvian.train import TrainConfig, read_weights, train
+from vitruvian.types import Boxes, HeadSpec, ModelSpec
+from vitruvian.weights.load import save
+
+SPEC = ModelSpec(
+    name="person", size=(320, 320), dim=144, depth=6, heads_attn=4, mlp=576, stem="conv", fit="pad", licence="Apache-2.0",
+    heads=(HeadSpec("person", upsample=(96,), conv=(64,), out=5, kind="shuffle", options={"refine": "full"}),),
+)  # fmt: skip
+RARE = -4.6  # logit of 1 %: middles are rare, and a start at one half would drown the first steps (RetinaNet, arXiv 1708.02002)
+LOWEST = 0.02
+
+
+def new_model(spec: ModelSpec = SPEC) -> Model:
+    """An untrained detector whose centre map starts near zero."""
+    model = Model(spec)
+    final = model.heads["person"].final
+    if not isinstance(final, nn.Linear):
+        raise TypeError("the detector's head must end in a linear layer")
+    with torch.no_grad():
+        final.bias[0] = RARE
+    return model
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Recall, precision and AP on pictures that are the same at every call. `model` sees them in batches of one."""
+
+    views: FrameViews
+    count: int
+
+    def tally(self, model: nn.Module) -> Tally:
+        """Every box that scores 0.02 or more, judged."""
+        out, task = Tally(), Person(threshold=LOWEST)
+        spec = self.views.spec
+        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (spec.mean, spec.std))
+        device = next(model.parameters()).device
+        for number in range(self.count):
+            rng = np.random.default_rng([77, number])
+            groups = [read_gbuffer(self.views.files[i]) for i in rng.integers(len(self.views), size=rng.integers(0, 4))]
+            sample, crop = frame_view(groups, rng, spec.size, self.views.params)
+            pixels = torch.from_numpy(warp(sample.image, crop)).permute(2, 0, 1)[None].float()
+            (value,) = task.decode(model(((pixels - mean) / std).to(device))["person"].float().cpu(), [crop], spec)
+            if isinstance(value, Boxes) and sample.boxes is not None:
+                out.add(value.score, match(value.xyxy, sample.boxes), len(sample.boxes))
+        return out
+
+    def __call__(self, model: nn.Module, _step: int) -> dict[str, float]:
+        """The loop's evaluation: `score` is AP50."""
+        tally = self.tally(model)
+        threshold, recall, precision = tally.best()
+        return {"score": tally.average_precision(), "threshold": threshold, "recall": recall, "precision": precision}
+
+
+def export(state: dict[str, Tensor], held_out: HeldOut, out: Path) -> float:
+    """Write the weights with the threshold of the best F1 on held-out pictures; returns it."""
+    model = Model(SPEC).eval()
+    model.load_state_dict(state)
+    with torch.inference_mode():
+        threshold = round(held_out.tally(model).best()[0], 3)
+    head = replace(SPEC.heads[0], options={**SPEC.heads[0].options, "threshold": threshold})
+    packaged = Model(SPEC.with_heads(head))
+    packaged.load_state_dict(state)
+    save(out, packaged, provenance={"recipe": "detector", "data": "synthetic people of this package, CC0"})
+    return threshold
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The whole recipe; see the head of this file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints, logs and person.safetensors")
+    parser.add_argument("--synth", type=Path, required=True, help="geometry to train on")
+    parser.add_argument("--held-out", type=Path, required=True, help="other geometry, for the threshold")
+    parser.add_argument("--steps", type=int, default=15_000)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--pictures", type=int, default=300, help="held-out pictures")
+    chosen = parser.parse_args(arguments)
+    torch.manual_seed(0)
+    held_out = HeldOut(FrameViews(chosen.held_out, SPEC), chosen.pictures)
+    config = TrainConfig(
+        folder=chosen.work, steps=chosen.steps, batch=chosen.batch, lr=chosen.lr, warmup=min(500, chosen.steps // 10),
+        schedule="cosine", floor=0.02, ema=0.999, seed=5, threads=chosen.threads, workers=chosen.workers, log_every=50,
+        checkpoint_every=500, evaluate_every=max(500, chosen.steps // 10),
+    )  # fmt: skip
+    evaluate: Callable[[nn.Module, int], dict[str, float]] = held_out
+    if not train(config, new_model(), [Person()], FrameViews(chosen.synth, SPEC), evaluate).finished:
+        return 1
+    print("threshold", export(read_weights(chosen.work), held_out, chosen.work / "person.safetensors"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Readers, on small files written here and on the shared photos."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from vitruvian.data.masks import decode_rle, fill_polygon, mask_of
+from vitruvian.data.sources import Coco, Folder, Synthetic, named_points, read_image
+from vitruvian.errors import InputError, UsageError
+from vitruvian.vocab import skeleton
+
+NAMES = list(skeleton("coco17").names)
+
+
+def write_coco(folder, change=None, names=NAMES):
+    """One photo of 20x10 px, one person, one crowd; `change` edits the document."""
+    cv2.imwrite(str(folder / "a.png"), np.full((10, 20, 3), (10, 20, 30), np.uint8))
+    points = np.zeros((len(names), 3))
+    points[0], points[5] = (4, 3, 2), (6, 5, 1)
+    person = {
+        "id": 7, "image_id": 1, "category_id": 1, "bbox": [2, 1, 6, 8], "area": 40, "iscrowd": 0,
+        "segmentation": [[2, 1, 8, 1, 8, 9, 2, 9]], "keypoints": points.ravel().tolist(), "num_keypoints": 2,
+    }  # fmt: skip
+    crowd = {"id": 8, "image_id": 1, "category_id": 1, "bbox": [10, 0, 4, 4], "area": 8, "iscrowd": 1}
+    crowd |= {"segmentation": {"size": [10, 20], "counts": [100, 4, 96]}, "keypoints": [0] * 3 * len(names)}
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 10, "width": 20}],
+        "categories": [{"id": 1, "name": "person", "keypoints": names}, {"id": 3, "name": "car"}],
+        "annotations": [person, crowd, {"id": 9, "image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1]}],
+    }
+    if change:
+        change(document)
+    (folder / "a.json").write_text(json.dumps(document))
+    return Coco(folder / "a.json", folder)
+
+
+def test_a_coco_photo_is_read_with_its_person_and_its_crowd(tmp_path):
+    (record,) = write_coco(tmp_path)
+    (person,) = record.people
+    assert record.size == (10, 20)
+    assert person.image[0, 0].tolist() == [30, 20, 10]
+    assert person.box.tolist() == [2, 1, 8, 9]
+    assert person.mask.sum() == 48
+    assert person.mask[1:9, 2:8].all()
+    assert person.keypoints[0].tolist() == [4, 3, 2]
+    assert person.keypoints[5].tolist() == [6, 5, 1]
+    assert person.keypoints[:, 2].sum() == 3
+    assert record.ignore[0].sum() == 4
+    assert record.ignore[0][:4, 10].all()
+
+
+def test_points_are_found_by_name():
+    points = np.array([[1, 2, 2], [3, 4, 1], [5, 6, 2], [7, 8, 0]])
+    out = named_points(points, ["Left-Ankle", "nose", "head top", "Right wrist"], "coco17")
+    assert out[NAMES.index("left_ankle")].tolist() == [1, 2, 2]
+    assert out[0].tolist() == [3, 4, 1]
+    assert not out[NAMES.index("right_wrist")].any()
+    assert out[:, 2].sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d["images"][0].update(width=21), "21x10"),
+        (lambda d: d["annotations"][0].pop("bbox"), "annotation 7"),
+        (lambda d: d["annotations"][0]["keypoints"].pop(), "annotation 7"),
+        (lambda d: d["annotations"][1]["segmentation"].update(counts=[100, 4]), "annotation 8"),
+        (lambda d: d["images"][0].update(file_name="b.png"), "b.png"),
+    ],
+)
+def test_damaged_entries_are_named(tmp_path, change, words):
+    source = write_coco(tmp_path, change)
+    with pytest.raises(InputError, match=words):
+        source[0]
+
+
+def test_files_that_are_no_coco_are_refused(tmp_path):
+    (tmp_path / "x.json").write_text('{"images": []}')
+    (tmp_path / "y.json").write_text('{"images": [')
+    for name in ("x.json", "y.json", "absent.json"):
+        with pytest.raises(InputError, match=name):
+            Coco(tmp_path / name, tmp_path)
+
+
+def test_a_polygon_holds_the_pixels_whose_centres_it_holds():
+    square = np.array([[0.5, 0.5], [3.5, 0.5], [3.5, 2.5], [0.5, 2.5]])
+    assert np.argwhere(fill_polygon(square, (5, 6))).tolist() == [[y, x] for y in (1, 2) for x in (1, 2, 3)]
+    beyond = np.array([[-9, -9], [99, -9], [99, 99], [-9, 99]])
+    assert fill_polygon(beyond, (5, 6)).all()
+    assert mask_of(None, (4, 4)) is None
+
+
+def test_run_lengths_agree_with_pycocotools():
+    coder = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(0)
+    for share in (0.0, 0.1, 0.5, 1.0):
+        mask = cv2.blur(rng.random((61, 47)), (7, 7)) < share
+        code = coder.encode(np.asfortranarray(mask.astype(np.uint8)))
+        assert np.array_equal(decode_rle(code), mask)
+        assert np.array_equal(decode_rle({**code, "counts": code["counts"].decode()}), mask)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools under numpy 2
+def test_shared_photos_agree_with_pycocotools(shared):
+    coder = pytest.importorskip("pycocotools.mask")
+    path = shared / "data/coco/annotations/person_keypoints.json"
+    source = Coco(path, path.parents[1])
+    entries = {entry["id"]: entry for entry in json.loads(path.read_text())["annotations"]}
+    for i in range(0, len(source), 9):
+        record = source[i]
+        for person in record.people:
+            raw = entries[int(person.key.split("/")[1])]["segmentation"]
+            true = coder.decode(coder.merge(coder.frPyObjects(raw, *record.size))) > 0
+            assert (true ^ person.mask).sum() <= 3 + true.sum() ** 0.5  # about a pixel along a quarter of the outline
+
+
+def test_whole_body_labels_are_read(shared):
+    folder = shared / "data/mmpose_coco"
+    people = [p for r in Coco(folder / "annotations/test_coco_wholebody.json", folder, "wholebody133") for p in r.people]
+    assert [int((p.keypoints[:, 2] > 0).sum()) for p in people] == [112, 106, 83, 0]
+    assert set(np.unique(people[0].keypoints[23:, 2])) <= {0, 2}
+
+
+def test_a_folder_of_photos(tmp_path):
+    (tmp_path / "deep").mkdir()
+    cv2.imwrite(str(tmp_path / "deep/b.jpg"), np.zeros((6, 8, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((5, 7, 3), np.uint8))
+    (tmp_path / "note.txt").write_text("no photo")
+    records = list(Folder(tmp_path))
+    assert [(record.size, record.people) for record in records] == [((5, 7), ()), ((6, 8), ())]
+    with pytest.raises(UsageError, match="not a folder"):
+        Folder(tmp_path / "a.png")
+
+
+def test_no_image_is_no_image(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "b.png").write_bytes(b"text")
+    for name in ("a.png", "b.png", "c.png"):
+        with pytest.raises(InputError, match=name):
+            read_image(tmp_path / name)
+
+
+def test_a_synthetic_folder(tmp_path):
+    from vitruvian.data.gbuffer import GBuffer, SynthPerson, write_gbuffer
+
+    person = np.zeros((12, 8), np.uint8)
+    person[3:9, 2:6] = 1
+    nothing = np.full((12, 8, 3), np.nan, np.float32)
+    who = SynthPerson(np.array([2, 3, 5, 8], np.float32), np.zeros((133, 3)), np.zeros((308, 3)), {"framing": "full"})
+    depth = np.where(person > 0, 2.0, np.nan).astype(np.float32)
+    vectors = np.where(person[..., None] > 0, np.array([0, 0, -1.0]), nothing).astype(np.float32)
+    frame = GBuffer(person, person, person, depth, vectors, vectors, np.eye(3), (who,), "k")
+    for name in ("gbuffers", "images"):
+        (tmp_path / name).mkdir()
+    write_gbuffer(tmp_path / "gbuffers/000000.npz", frame)
+    source = Synthetic(tmp_path)
+    with pytest.raises(InputError, match="no drawn picture"):
+        source[0]
+    cv2.imwrite(str(tmp_path / "images/000000.jpg"), np.zeros((12, 8, 3), np.uint8))
+    (record,) = source
+    assert record.people[0].mask.sum() == 24
+    assert source.frame(0).people[0].info == {"framing": "full"}
+    with pytest.raises(InputError, match="no synthetic frames"):
+        Synthetic(tmp_path / "images")

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import vitruvian
+from vitruvian import weights
+from vitruvian.errors import InputError, UsageError, VitruvianError, WeightsError
+from vitruvian.model import build, mae_head
+from vitruvian.predict import detect, device
+from vitruvian.predict.pipeline import Predictor, load
+from vitruvian.tasks import TASKS as TASKS_BY_NAME
+from vitruvian.tasks.person import Person as PersonTask
+from vitruvian.types import Array, Boxes, HeadSpec, Person
+
+from .conftest import SPEC
+
+BOX = np.array([[10, 5, 60, 55]], np.float32)
+TASKS = ("pose", "seg", "depth", "normal")
+
+
+@pytest.fixture
+def pixels() -> Array:
+    return np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+
+
+def test_one_photo_gives_all_four_answers(predictor: Predictor, pixels: Array) -> None:
+    result = predictor.predict(pixels, boxes=BOX)
+    assert result.tasks == TASKS
+    (person,) = result.people
+    assert person.keypoints is not None and person.keypoints.xy.shape == (133, 2)
+    assert person.parts is not None and person.parts.ids.shape == (64, 48)
+    assert person.depth is not None and person.normals is not None
+    assert person.person.origin == "user"
+    assert result.made_by.detector == "user boxes" and result.made_by.detector_weights is None
+    assert result.frame.owner.shape == result.size == (60, 80)
+
+
+def test_every_kind_of_source_gives_the_same(predictor: Predictor, pixels: Array, tmp_path: Path) -> None:
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    want = predictor.predict(pixels, boxes=BOX).people[0].keypoints
+    assert want is not None
+    for source in (tmp_path / "x.png", str(tmp_path / "x.png"), Image.fromarray(pixels)):
+        got = predictor.predict(source, boxes=BOX).people[0].keypoints
+        assert got is not None
+        np.testing.assert_array_equal(got.xy, want.xy)
+    (listed,) = predictor.predict([pixels], boxes=[BOX])
+    assert listed.people[0].keypoints is not None
+    np.testing.assert_array_equal(listed.people[0].keypoints.xy, want.xy)
+
+
+def test_an_iterator_is_read_one_frame_at_a_time(predictor: Predictor, pixels: Array) -> None:
+    read = []
+
+    def frames() -> Iterator[Array]:
+        for i in range(3):
+            read.append(i)
+            yield pixels
+
+    results = predictor.predict(frames(), tasks=["pose"])
+    assert read == []
+    assert next(results).tasks == ("pose",)
+    assert read == [0]
+    assert len(list(results)) == 2
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "fewer entries"), (3, "more entries")])
+def test_boxes_and_photos_must_be_as_many(predictor: Predictor, pixels: Array, count: int, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        predictor.predict([pixels, pixels], boxes=[BOX] * count)
+
+
+def test_one_backbone_pass_for_all_people_and_heads(predictor: Predictor, pixels: Array) -> None:
+    passes: list[tuple[int, ...]] = []
+    hook = predictor.network.model.backbone.register_forward_hook(lambda _, args, out: passes.append(tuple(args[0].shape)))
+    predictor.predict(pixels, boxes=np.repeat(BOX, 3, 0))
+    hook.remove()
+    assert passes == [(3, 3, 64, 48)]
+
+
+def test_a_crowd_is_done_in_parts_with_the_same_result(predictor: Predictor, pixels: Array) -> None:
+    many = predictor.predict(pixels, boxes=np.repeat(BOX, 20, 0), tasks=["pose"]).people
+    one = predictor.predict(pixels, boxes=BOX, tasks=["pose"]).people[0]
+    assert len(many) == 20 and many[-1].keypoints is not None and one.keypoints is not None
+    np.testing.assert_allclose(many[-1].keypoints.xy, one.keypoints.xy, atol=1e-3)
+
+
+def test_chosen_tasks_in_their_own_order(predictor: Predictor, pixels: Array) -> None:
+    result = predictor.predict(pixels, boxes=BOX, tasks=["depth", "pose"])
+    assert result.tasks == ("pose", "depth")
+    assert result.frame.mask == "parts", "parts run along to say where the person is"
+    assert set(predictor.predict(pixels, boxes=BOX, tasks=["pose"]).people[0].predictions) == {"pose"}
+
+
+def test_unknown_tasks_and_tasks_the_model_has_not(predictor: Predictor, pixels: Array, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown task 'dept'.*Did you mean depth"):
+        predictor.predict(pixels, tasks=["dept"])
+    weights.save(tmp_path / "p.safetensors", build(replace(SPEC, heads=SPEC.heads[:1])), provenance={})
+    with pytest.raises(UsageError, match=r"has no head for seg\. Allowed: pose"):
+        load(tmp_path / "p.safetensors").predict(pixels, tasks=["seg"])
+
+
+def test_a_pretraining_model_cannot_predict(tmp_path: Path) -> None:
+    spec = replace(SPEC, size=(64, 64), class_token=True).with_heads(mae_head())
+    weights.save(tmp_path / "mae.safetensors", build(spec), provenance={})
+    with pytest.raises(UsageError, match="a pretraining model"):
+        load(tmp_path / "mae.safetensors")
+
+
+def test_nobody_is_a_valid_result(predictor: Predictor, pixels: Array) -> None:
+    result = predictor.predict(pixels, boxes=np.zeros((0, 4)))
+    assert result.people == ()
+    assert not result.frame.owner.any()
+
+
+@pytest.mark.parametrize("source", [3, None, {"a": 1}])
+def test_sources_that_are_none(predictor: Predictor, source: object) -> None:
+    with pytest.raises(InputError, match="Allowed: a path, RGB array"):
+        predictor.predict(source)  # type: ignore[call-overload]
+
+
+def test_public_names() -> None:
+    assert vitruvian.load is load
+    assert vitruvian.Person is Person
+    assert {name for name in vitruvian.__all__ if getattr(vitruvian, name, None) is None} == set()
+    with pytest.raises(AttributeError, match="has no attribute 'lod'"):
+        vitruvian.lod  # noqa: B018
+
+
+class TestDevice:
+    def test_an_absent_device_is_never_replaced(self, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        with pytest.raises(UsageError, match=r"device cuda is not available here\. Allowed: .*cpu"):
+            load(tiny, device="cuda")
+
+    @pytest.mark.parametrize(("fast", "name"), [(True, "bf16"), (False, "fp32")])
+    def test_auto_precision_follows_the_processor(self, monkeypatch: pytest.MonkeyPatch, fast: bool, name: str) -> None:
+        monkeypatch.setattr(device, "cpu_has_bf16", lambda: fast)
+        assert device.choose_compute("cpu").dtype_name == name
+
+    def test_unknown_names(self) -> None:
+        for given in ({"device": "gpu"}, {"dtype": "fp8"}):
+            with pytest.raises(UsageError, match="unknown d"):
+                device.choose_compute(**given)
+
+    def test_bf16_and_fp32_agree(self, tiny: Path, pixels: Array) -> None:
+        depths = []
+        for dtype in ("bf16", "fp32"):
+            predictor = load(tiny, device="cpu", dtype=dtype)
+            value = predictor.predict(pixels, boxes=BOX).people[0].depth
+            assert value is not None and value.z.dtype == np.float32
+            depths.append(value.z)
+        scale = np.abs(depths[1]).max()
+        assert 0 < np.abs(depths[0] - depths[1]).max() < 0.05 * scale, "bf16 is really used, and near"
+
+
+class TestDetectors:
+    def test_hog_finds_people_in_a_photo(self, tiny: Path) -> None:
+        photo = Path(__file__).parents[2] / "examples" / "photos" / "frisbee.jpg"
+        people = load(tiny, detector="hog").predict(photo, tasks=["pose"]).people
+        assert people
+        for found in people:
+            x0, y0, x1, y1 = found.person.box
+            assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 425 and 0 < found.person.score < 1
+            assert found.person.origin == "detector"
+
+    @pytest.mark.parametrize("size", [(16, 16), (20, 400), (2000, 30)])
+    def test_hog_takes_any_shape(self, size: tuple[int, int]) -> None:
+        assert detect.Hog().detect(np.zeros((*size, 3), np.uint8)) == []
+
+    def test_the_whole_image_only_when_asked_for(self, tiny: Path, pixels: Array) -> None:
+        (person,) = load(tiny, detector="whole-image").predict(pixels).people
+        assert (person.person.origin, person.person.box.tolist()) == ("whole-image", [0, 0, 80, 60])
+
+    def test_unknown_and_missing_detectors(self, tiny: Path, tmp_path: Path, pixels: Array) -> None:
+        with pytest.raises(UsageError, match=r"unknown detector 'hgo'.*Did you mean hog"):
+            load(tiny, detector="hgo").predict(pixels)
+        with pytest.raises(WeightsError, match="not a detector: its heads are pose, seg, depth, normal"):
+            load(tiny, detector=str(tiny)).predict(pixels)
+
+    def test_given_boxes_do_not_load_the_detector(self, tiny: Path, pixels: Array) -> None:
+        assert len(load(tiny, detector="hgo").predict(pixels, boxes=BOX).people) == 1
+
+    @pytest.mark.parametrize("packaged", [True, False])
+    def test_auto_is_ours_where_it_is_installed(self, monkeypatch: pytest.MonkeyPatch, packaged: bool) -> None:
+        monkeypatch.setattr(weights, "packaged_path", lambda name: Path(name) if packaged else None)
+        assert detect.default_detector() == ("person" if packaged else "hog")
+
+    def test_our_own_detector_sees_the_whole_frame_once(
+        self, tiny: Path, pixels: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(TASKS_BY_NAME, "person", PersonTask(threshold=0.0))
+        spec = replace(SPEC, size=(64, 64), fit="pad", heads=(HeadSpec("person", (8,), out=5, kind="shuffle"),))
+        weights.save(tmp_path / "person.safetensors", build(spec), provenance={})
+        monkeypatch.setattr(sys.modules[weights.load.__module__], "EMBEDDED", tmp_path)
+        result = load(tiny, detector="auto", dtype="fp32").predict(pixels, tasks=["pose"])
+        assert result.made_by.detector == "person"
+        assert result.made_by.detector_weights == weights.file_hash(tmp_path / "person.safetensors")
+        scores = [found.person.score for found in result.people]
+        assert scores and scores == sorted(scores, reverse=True)
+        for found in result.people:
+            x0, y0, x1, y1 = found.person.box
+            assert found.person.origin == "detector" and 0 <= x0 < x1 <= 80 and 0 <= y0 < y1 <= 60
+
+    def test_boxes_of_a_network_come_surest_first_and_within_the_photo(self) -> None:
+        boxes = np.array([[0, 0, 5, 5], [-4, 2, 99, 9], [90, 2, 99, 9]], np.float32)
+        value = Boxes(boxes, np.array([0.4, 0.9, 0.8], np.float32))
+        people = detect._people(value, (60, 80))
+        assert [round(person.score, 2) for person in people] == [0.9, 0.4]
+        assert people[0].box.tolist() == [0, 2, 80, 9]
+
+
+def test_damaged_weights_stop_before_any_photo(photo: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(VitruvianError, match="cannot be read as safetensors"):
+        load(tmp_path / "bad.safetensors")

@@ -1,0 +1,97 @@
+"""Whole pictures for the detector, out of hand-made geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vitruvian.data.gbuffer import MATERIAL, GBuffer, SynthPerson, write_gbuffer
+from vitruvian.errors import InputError
+from vitruvian.synth.frames import FrameParams, FrameViews, compose, frame_view, visible_boxes
+from vitruvian.types import HeadSpec, ModelSpec
+
+SIZE = (80, 60)
+SPEC = ModelSpec("d", (96, 96), 16, 1, 2, 16, (HeadSpec("person", (8,), (), 5, None, "shuffle"),), fit="pad")
+
+
+def group(box=(20, 10, 39, 69), depth=3.0) -> GBuffer:
+    """A flat rectangular person."""
+    person = np.zeros(SIZE, np.uint8)
+    person[box[1] : box[3] + 1, box[0] : box[2] + 1] = 1
+    inside = person[..., None] > 0
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]] / 50
+    return GBuffer(
+        person, person * MATERIAL["upper_cloth"], person * 22, np.where(person, depth, np.nan).astype(np.float32),
+        np.where(inside, np.array([0, 0, -1.0]), np.nan).astype(np.float32),
+        np.where(inside, np.stack([x, y, -y], -1), np.nan).astype(np.float32),
+        np.array([[90.0, 0, 29.5], [0, 90, 39.5], [0, 0, 1]]),
+        (SynthPerson(np.array(box, np.float32), np.zeros((133, 3)), np.zeros((308, 3)), {}),), "g",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_boxes_outline_what_is_seen(seed):
+    frame, whole = compose([group(), group(depth=5)], np.random.default_rng(seed), (90, 120))
+    boxes = visible_boxes(frame.person, whole)
+    assert len(whole) == len(frame.people) == 2
+    assert 1 <= len(boxes) <= 2
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, 2:] < (120, 90)).all()
+    for x0, y0, x1, y1 in boxes.astype(int):
+        assert frame.person[y0 : y1 + 1, x0].any() and frame.person[y0 : y1 + 1, x1].any()
+        assert frame.person[y0, x0 : x1 + 1].any() and frame.person[y1, x0 : x1 + 1].any()
+
+
+def test_everybody_keeps_their_size_in_metres():
+    sizes = []
+    for seed in range(8):
+        frame, _ = compose([group()], np.random.default_rng(seed), (400, 400), FrameParams(longer=(0.2, 0.5)))
+        columns = np.nonzero(frame.person)[1]
+        if columns.min() > 0 and columns.max() < 399:
+            depth = np.nanmedian(frame.depth)
+            sizes.append((columns.max() - columns.min() + 1) * depth / frame.intrinsics[0, 0])
+    assert len(sizes) > 3
+    np.testing.assert_allclose(sizes, 20 * 3 / 90, rtol=0.05)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_who_was_cut_below_stands_at_the_lower_border(seed):
+    cut = group(box=(20, 30, 39, 79))
+    frame, _ = compose([cut], np.random.default_rng(seed), (90, 120), FrameParams(longer=(0.2, 0.6)))
+    assert frame.person[-1].any()
+
+
+def test_who_is_hidden_is_not_to_be_found():
+    person = np.zeros((40, 40), np.uint8)
+    person[:20], person[30, :3] = 1, 2
+    assert visible_boxes(person, np.array([800, 600])).tolist() == [[0, 0, 39, 19]]
+    assert visible_boxes(person * 0, np.array([800])).shape == (0, 4)
+
+
+def test_nobody_is_a_picture_too():
+    sample, crop = frame_view([], np.random.default_rng(0), (96, 96))
+    assert sample.boxes.shape == (0, 4)
+    assert sample.image.dtype == np.uint8
+    assert max(sample.image.shape[:2]) == 96
+    assert crop.size == (96, 96)
+
+
+def test_examples_repeat_and_fit_the_loader(tmp_path):
+    (tmp_path / "gbuffers").mkdir()
+    for i in range(3):
+        write_gbuffer(tmp_path / f"gbuffers/{i:06d}.npz", group(depth=3 + i))
+    views = FrameViews(tmp_path, SPEC)
+    assert len(views) == 3
+    for index in range(3):
+        first, again = (views.example(index, np.random.default_rng(index)) for _ in range(2))
+        assert first[0].shape == (96, 96, 3)
+        assert np.array_equal(first[0], again[0])
+        assert {name: tuple(t.shape) for name, t in first[1]["person"].items()} == {
+            "center": (1, 12, 12), "counted": (1, 12, 12), "near": (1, 12, 12), "sides": (4, 12, 12),
+        }  # fmt: skip
+        assert all((first[1]["person"][name] == again[1]["person"][name]).all() for name in first[1]["person"])
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match="no synthetic frames"):
+        FrameViews(tmp_path, SPEC)
