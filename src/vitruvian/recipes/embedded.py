@@ -60,8 +60,8 @@ class Stage:
 
 
 STAGES = (
-    Stage((128, 96), steps=2200, batch=48, lr=1.0e-3, sigma=1.3),
-    Stage((192, 144), steps=1800, batch=32, lr=6.0e-4, sigma=1.6),
+    Stage((128, 96), steps=1500, batch=48, lr=1.0e-3, sigma=1.3),
+    Stage((192, 144), steps=700, batch=32, lr=6.0e-4, sigma=1.6),
 )
 # Sums of squares over 133 nearly empty maps are tiny; the weights bring the parts to the same order.
 LOSS_WEIGHTS = {"pose": 400.0, "seg": 1.0, "depth": 0.3, "normal": 0.3}
@@ -137,8 +137,8 @@ def run_stage(work: Path, number: int, start: Path | None, threads: int, workers
     if state is not None:
         model.load_state_dict(state)
     config = TrainConfig(
-        folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr, warmup=300, schedule="cosine",
-        floor=0.02, ema=0.999, loss_weights=LOSS_WEIGHTS, seed=100 + number, threads=threads, workers=workers, log_every=50,
+        folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr, warmup=150, schedule="cosine",
+        floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS, seed=100 + number, threads=threads, workers=workers, log_every=50,
         checkpoint_every=500,
     )  # fmt: skip
     return train(config, model, list(tasks()), SynthViews.of(work / "synth", spec)).finished
@@ -151,7 +151,7 @@ def _initial(work: Path, number: int, spec: ModelSpec, start: Path | None) -> di
     if start is None:
         return None
     loaded = load(start)
-    return transfer(loaded.model.state_dict(), loaded.spec, spec)
+    return transfer(loaded.model.state_dict(), loaded.card.spec, spec)
 
 
 def export(work: Path, number: int, out: Path, provenance: dict[str, Any]) -> None:
@@ -176,7 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in range(len(STAGES)):
         if not run_stage(chosen.work, number, chosen.start, chosen.threads, chosen.workers):
             return 1
-        export(chosen.work, number, chosen.work / f"stage-{number + 1}.safetensors", {"recipe": "embedded", "stage": number + 1})
+        export(
+            chosen.work, number, chosen.work / f"stage-{number + 1}.safetensors", {"recipe": "embedded", "stage": number + 1}
+        )
     return 0
 
 
