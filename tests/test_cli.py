@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -12,7 +11,15 @@ from vitruvian.cli import VERBS, main
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["predict", "--help"], ["synth", "--help"], ["models", "--help"], ["doctor", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["predict", "--help"],
+        ["synth", "--help"],
+        ["evaluate", "--help"],
+        ["models", "--help"],
+        ["doctor", "--help"],
+    ],
 )
 def test_help(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
@@ -26,10 +33,8 @@ def test_help_answers_without_heavy_imports() -> None:
         "with contextlib.redirect_stdout(io.StringIO()): main(['predict', '--help'])\n"
         "print(sorted({'torch', 'cv2', 'PIL', 'huggingface_hub', 'scipy', 'numpy'} & set(sys.modules)))"
     )
-    start = time.monotonic()
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
-    assert time.monotonic() - start < 3, "0.2 s on an idle machine"
 
 
 def test_import_is_light_and_offline() -> None:

@@ -82,13 +82,36 @@ def synth(
         count: Number of samples.
         size: Height x width in pixels.
         seed: Sample i is a function of the seed and i alone.
-        workers: Processes; 0 is this one.
+        workers: Processes, at least 1.
         backgrounds: Folder of photos to stand behind the people.
         preview: Also write a contact sheet.
     """
     from vitruvian.synth.generate import run
 
     return run(out, count, size, seed, workers, backgrounds, preview=preview)
+
+
+def evaluate(
+    shared: Path,
+    out: Path,
+    model: str = "vitruvian-s",
+    synth: Path | None = None,
+    limit: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> int:
+    """Figures of a model on labelled photos with given boxes, and on held-out synthetic people.
+
+    Args:
+        shared: Folder that holds INDEX.json and the labelled photos.
+        out: Folder of photos.json, photos.md, sheet.jpg and sheet.txt.
+        model: Name of a packaged model or path of a .safetensors file.
+        synth: Held-out data set of `vitruvian synth`: its figures and its mean pose.
+        limit: Frames of it to use; all if left out.
+        device: Where to run.
+    """
+    from vitruvian.evaluate.command import run
+
+    return run(shared, out, model, synth, limit, device)
 
 
 def models(name: Annotated[str, tyro.conf.Positional] = "") -> int:
@@ -109,7 +132,9 @@ def doctor() -> int:
     return examine()
 
 
-VERBS: dict[str, Callable[..., Any]] = {"predict": predict, "synth": synth, "models": models, "doctor": doctor}
+VERBS: dict[str, Callable[..., Any]] = {
+    "predict": predict, "synth": synth, "evaluate": evaluate, "models": models, "doctor": doctor,
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """Figures of a model: on real labelled photos with given boxes, and on held-out synthetic people.
 
-python -m vitruvian.evaluate --shared ../shared/data --out docs/results/NAME [--model NAME|PATH] [--synth DIR]
+vitruvian evaluate --shared ../shared/data --out docs/results/NAME [--model NAME|PATH] [--synth DIR]
 """
 
 from vitruvian.evaluate.detection import detection_figures

@@ -57,11 +57,12 @@ class RunLog:
         line = {"step": step, "kind": kind, **_finite(fields), "time": round(time.time(), 2)}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        text = "  ".join(f"{name} {value:.4g}" for name, value in fields.items() if isinstance(value, float))
         if self._bar and kind == "train":
-            self._bar.update(self._task, figures=text)
+            self._bar.update(
+                self._task, figures=_text({name: fields[name] for name in ("loss", "images_per_s") if name in fields})
+            )
         elif self._show:
-            self._print(f"{kind} step {step}  {text}")
+            self._print(f"{kind} step {step}  {_text(fields)}")
 
     def notice(self, text: str) -> None:
         """Something a person should read; shown even without progress."""
@@ -112,3 +113,7 @@ def _keep_until(path: Path, step: int) -> None:
 def _finite(fields: Mapping[str, Any]) -> dict[str, Any]:
     """JSON knows no NaN: a figure that is none is null."""
     return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in fields.items()}
+
+
+def _text(fields: Mapping[str, Any]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in fields.items() if isinstance(value, float))
