@@ -10,17 +10,7 @@ from vitruvian import __version__
 from vitruvian.cli import VERBS, main
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--help"],
-        ["predict", "--help"],
-        ["synth", "--help"],
-        ["evaluate", "--help"],
-        ["models", "--help"],
-        ["doctor", "--help"],
-    ],
-)
+@pytest.mark.parametrize("words", [["--help"], *([verb, "--help"] for verb in VERBS)])
 def test_help(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     told = capfd.readouterr()

@@ -8,7 +8,8 @@ import torch
 
 from vitruvian.geometry import make_crop
 from vitruvian.tasks.pose import Pose
-from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps
+from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps, softmax_heatmaps
+from vitruvian.tasks.pose.loss import keypoint_cross_entropy
 from vitruvian.types import HeadSpec, ModelSpec, Sample
 
 SIZE, HEATMAP = (128, 96), (32, 24)
@@ -98,3 +99,28 @@ def test_ohkm_takes_what_there_is():
     (every,) = Pose("coco17", loss_kind="ohkm").loss(output, target).values()
     (plain,) = Pose("coco17").loss(output, target).values()
     torch.testing.assert_close(every, plain)
+
+
+def test_probability_maps_give_the_place_and_a_sure_score():
+    points = np.array([[40.0, 61.0], [20.25, 33.5]])
+    maps, _ = encode_heatmaps(points, np.ones(2, bool), (128, 96), (32, 24), 1.5)
+    logits = torch.from_numpy(maps).clamp(min=1e-9).log() + 7.0  # a softmax forgets the constant
+    found, score = decode_heatmaps(softmax_heatmaps(logits, 1.5), (128, 96))
+    np.testing.assert_allclose(found, points, atol=0.3)
+    np.testing.assert_allclose(score, 1, atol=0.15)
+    unsure = softmax_heatmaps(torch.zeros(1, 32, 24), 1.5)
+    assert float(unsure.max()) < 0.05
+
+
+def test_cross_entropy_is_least_at_the_target_and_counts_only_weighted_points():
+    maps, _ = encode_heatmaps(np.array([[40.0, 61.0], [20.0, 33.0]]), np.ones(2, bool), (128, 96), (32, 24), 1.5)
+    target = torch.from_numpy(maps)[None]
+    perfect = target.clamp(min=1e-12).log()
+    both, first = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+    least = keypoint_cross_entropy(perfect, target, both)
+    for other in (torch.zeros_like(target), target, perfect.roll(1, -1)):
+        assert keypoint_cross_entropy(other, target, both) > least
+    spoiled = perfect.clone()
+    spoiled[:, 1] = torch.randn(32, 24)
+    assert keypoint_cross_entropy(spoiled, target, first) == keypoint_cross_entropy(perfect, target, first)
+    assert keypoint_cross_entropy(spoiled, target, torch.zeros(1, 2)) == 0

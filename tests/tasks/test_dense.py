@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -275,3 +277,12 @@ def test_masked_pretraining_counts_only_what_was_hidden():
     (loss,) = Mae().loss(flat, {}).values()
     assert loss.item() == 0
     assert Mae().encode(Sample(IMAGE, BOX), IDENTITY, None) == {}
+
+
+def test_balance_weighs_classes_from_alike_to_official():
+    label = torch.zeros(1, 4, 4, dtype=torch.int64)
+    label[0, 0, 0] = 23  # a lower lip weighs a hundred times the background officially
+    logits = torch.zeros(1, 28, 4, 4)
+    losses = [float(Seg(balance=b).loss(logits, {"label": label})["ce"]) for b in (0.0, 0.5, 1.0)]
+    pixel = math.log(28) / 16
+    np.testing.assert_allclose(losses, [16 * pixel, (15 * 0.1**0.5 + 10**0.5) * pixel, (15 * 0.1 + 10) * pixel], rtol=1e-5)

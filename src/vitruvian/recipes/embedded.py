@@ -40,7 +40,7 @@ SPEC = ModelSpec(
     name="vitruvian-s", size=(192, 144), dim=256, depth=10, heads_attn=4, mlp=1024, stem="conv", sigma=1.6, codec="exact",
     licence="Apache-2.0",
     heads=(
-        HeadSpec("pose", upsample=UPSAMPLE, out=133, vocabulary="wholebody133", kind="shuffle"),
+        HeadSpec("pose", UPSAMPLE, out=133, vocabulary="wholebody133", kind="shuffle", options={"activation": "softmax"}),
         HeadSpec("seg", upsample=UPSAMPLE, out=28, vocabulary="body28", kind="shuffle"),
         HeadSpec("depth", upsample=UPSAMPLE, out=1, kind="shuffle"),
         HeadSpec("normal", upsample=UPSAMPLE, out=3, kind="shuffle"),
@@ -63,8 +63,7 @@ STAGES = (
     Stage((128, 96), steps=1500, batch=48, lr=1.0e-3, sigma=1.3),
     Stage((192, 144), steps=700, batch=32, lr=6.0e-4, sigma=1.6),
 )
-# Sums of squares over 133 nearly empty maps are tiny; the weights bring the parts to the same order.
-LOSS_WEIGHTS = {"pose": 400.0, "seg": 1.0, "depth": 0.3, "normal": 0.3}
+LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
 # Milder than the default: most boxes of a photo hold a whole person and no border.
 VIEWS = ViewParams(rotate=0.3, half_body=0.15, face=0.05, hand=0.02, occlude=0.2, truncate=0.12)
@@ -73,7 +72,12 @@ VIEWS = ViewParams(rotate=0.3, half_body=0.15, face=0.05, hand=0.02, occlude=0.2
 def tasks() -> tuple[Task, ...]:
     """The four tasks as trained: dense labels at a quarter of the input, body and feet before face and hands."""
     groups = {"body": 3.0, "foot": 2.0, "face": 0.5, "left_hand": 0.7, "right_hand": 0.7}
-    return (Pose(group_weights=groups), Seg(label_stride=4), Depth(label_stride=4, l1_weight=1.0), Normal(label_stride=4))
+    return (
+        Pose(loss_kind="cross_entropy", group_weights=groups),
+        Seg(label_stride=4, balance=0.4),
+        Depth(label_stride=4, l1_weight=1.0),
+        Normal(label_stride=4),
+    )
 
 
 @dataclass(frozen=True)

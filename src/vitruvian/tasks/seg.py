@@ -21,10 +21,14 @@ from vitruvian.vocab import class_set
 
 @dataclass(frozen=True)
 class Seg(Task):
-    """label_stride > 1 supervises at a fraction of the input's resolution, cheaply."""
+    """label_stride > 1 supervises at a fraction of the input's resolution, cheaply.
+
+    balance: exponent on the official class weights; 1 is official, 0 weighs all classes alike.
+    """
 
     class_set: str = "body28"
     label_stride: int = 1
+    balance: float = 1.0
     alpha: float = 0.6
     name: ClassVar[str] = "seg"
 
@@ -48,7 +52,7 @@ class Seg(Task):
 
     def loss(self, output: Tensor, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{"ce": weighted cross-entropy}."""
-        weights = torch.tensor(class_set(self.class_set).loss_weights, device=output.device)
+        weights = torch.tensor(class_set(self.class_set).loss_weights, device=output.device) ** self.balance
         return {"ce": pixel_cross_entropy(output, target["label"], weights).mean()}
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -12,28 +12,34 @@ from torch import Tensor
 
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.tasks.base import Metric, Task
-from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps
+from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps, softmax_heatmaps
 from vitruvian.tasks.pose.draw import draw_skeletons
-from vitruvian.tasks.pose.loss import keypoint_mse, keypoint_ohkm
+from vitruvian.tasks.pose.loss import keypoint_cross_entropy, keypoint_mse, keypoint_ohkm
 from vitruvian.tasks.pose.metric import PoseMetric, labelled_points
 from vitruvian.types import Array, Crop, HeadSpec, Keypoints, ModelSpec, Prediction, Sample, Value
 from vitruvian.vocab import skeleton
 
+PoseLoss: TypeAlias = Literal["mse", "ohkm", "cross_entropy"]
+
 
 @dataclass(frozen=True)
 class Pose(Task):
-    """group_weights: named group of the skeleton -> factor on its points' loss (1 elsewhere). topk: for `ohkm` only."""
+    """group_weights: named group of the skeleton -> factor on its points' loss (1 elsewhere). topk: for `ohkm` only.
+
+    A head trained with `cross_entropy` has the option {"activation": "softmax"} in its HeadSpec, so that its maps are read
+    as probabilities; the official heads have none.
+    """
 
     skeleton: str = "wholebody133"
-    loss_kind: Literal["mse", "ohkm"] = "mse"
+    loss_kind: PoseLoss = "mse"
     topk: int = 128
     group_weights: Mapping[str, float] = field(default_factory=dict)
     draw_threshold: float = 0.3
     name: ClassVar[str] = "pose"
 
     def __post_init__(self) -> None:
-        if self.loss_kind not in ("mse", "ohkm"):
-            raise unknown_name("pose loss", self.loss_kind, ("mse", "ohkm"))
+        if self.loss_kind not in get_args(PoseLoss):
+            raise unknown_name("pose loss", self.loss_kind, get_args(PoseLoss))
         groups = skeleton(self.skeleton).groups
         for group in self.group_weights:
             if group not in groups:
@@ -58,12 +64,14 @@ class Pose(Task):
         return {"heatmap": torch.from_numpy(maps), "weight": torch.from_numpy(weight * self._factors())}
 
     def loss(self, output: Tensor, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """{"heatmap": mean squared error, or that of the worst points}."""
+        """{"heatmap": mean squared error, that of the worst points, or cross-entropy}."""
         pred, maps, weight = output, target["heatmap"], target["weight"]
         if pred.shape != maps.shape:
             raise UsageError(f"the pose head gives {tuple(pred.shape)}, the target is {tuple(maps.shape)}")
         if self.loss_kind == "ohkm":
             return {"heatmap": keypoint_ohkm(pred, maps, weight, self.topk)}
+        if self.loss_kind == "cross_entropy":
+            return {"heatmap": keypoint_cross_entropy(pred, maps, weight)}
         return {"heatmap": keypoint_mse(pred, maps, weight)}
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
@@ -72,6 +80,8 @@ class Pose(Task):
             raise UsageError(f"{len(output)} outputs for {len(crops)} crops")
         if not crops:
             return []
+        if spec.head(self.name).options.get("activation") == "softmax":
+            output = softmax_heatmaps(output, spec.sigma)
         points, scores = decode_heatmaps(output, crops[0].size, spec.codec)
         return [self._keypoints(xy, score, crop, spec) for xy, score, crop in zip(points, scores, crops, strict=True)]
 

@@ -70,6 +70,12 @@ def decode_heatmaps(heatmaps: Tensor, size: tuple[int, int], codec: Codec = "exa
     return points.reshape(*shape, 2), score.cpu().numpy().reshape(shape)
 
 
+def softmax_heatmaps(logits: Tensor, sigma: float) -> Tensor:
+    """(..., h, w) -> probabilities over each map, scaled so that a map as sure as its training target peaks at 1."""
+    share = logits.float().flatten(-2).softmax(-1).reshape(logits.shape)
+    return share * (2 * math.pi * sigma**2)
+
+
 def _blur_matrix(length: int, like: Tensor) -> Tensor:
     """(length, length) band matrix of the 11-tap Gaussian with zeros beyond the ends; symmetric."""
     taps = torch.tensor([math.exp(-(i**2) / (2 * BLUR_SIGMA**2)) for i in range(BLUR_RADIUS + 1)], dtype=torch.float64)
