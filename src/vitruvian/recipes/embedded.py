@@ -159,10 +159,9 @@ def _initial(work: Path, number: int, spec: ModelSpec, start: Path | None) -> di
 
 
 def export(work: Path, number: int, out: Path, provenance: dict[str, Any]) -> None:
-    """Write the averaged weights of a stage, resized to the packaged input size, as bf16."""
-    spec = at_stage(SPEC, STAGES[number])
-    model = Model(SPEC)
-    model.load_state_dict(transfer(read_weights(work / f"stage-{number + 1}"), spec, SPEC))
+    """Write the averaged weights of a stage as bf16, with the spec of its input size."""
+    model = Model(at_stage(SPEC, STAGES[number]))
+    model.load_state_dict(read_weights(work / f"stage-{number + 1}"))
     save(out, model, provenance=provenance)
 
 
