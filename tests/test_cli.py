@@ -68,7 +68,7 @@ def test_no_words_show_the_help(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_synth_passes_the_words_on(monkeypatch: Any) -> None:
-    import vitruvian.synth.generate as generate
+    import vitruvian.synth.dataset.generate as generate
 
     calls: list[Any] = []
     monkeypatch.setattr(generate, "run", lambda *args, **named: calls.append((args, named)) or 0)

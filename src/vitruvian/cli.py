@@ -86,7 +86,7 @@ def synth(
         backgrounds: Folder of photos to stand behind the people.
         preview: Also write a contact sheet.
     """
-    from vitruvian.synth.generate import run
+    from vitruvian.synth.dataset.generate import run
 
     return run(out, count, size, seed, workers, backgrounds, preview=preview)
 

@@ -373,7 +373,12 @@ class TestBadInput:
         words = ["predict", tmp_path / "photos", "--model", tiny, "--out", out, "--detector", "whole-image", "--no-draw"]
         command = [sys.executable, "-m", "vitruvian.cli", *map(str, words)]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell hands it down ignored
         )
         deadline = time.monotonic() + 60
         while len(list(out.glob("*.json"))) < 2 and time.monotonic() < deadline and process.poll() is None:

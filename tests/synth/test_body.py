@@ -147,7 +147,7 @@ def test_left_points_have_positive_x(body: Body) -> None:
 def test_posing_agrees_with_anny(body: Body) -> None:
     import torch
 
-    from vitruvian.synth import bake
+    from vitruvian.synth.bake import build as bake
 
     model = bake.build_model()
     order = bake.load_source(model).order

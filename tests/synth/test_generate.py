@@ -16,10 +16,10 @@ import shapes
 
 from vitruvian.data.gbuffer import read_gbuffer
 from vitruvian.errors import UsageError, VitruvianError
-from vitruvian.synth import generate as module
-from vitruvian.synth import work
-from vitruvian.synth.generate import generate, parse_size, run
-from vitruvian.synth.preview import row
+from vitruvian.synth.dataset import generate as module
+from vitruvian.synth.dataset import work
+from vitruvian.synth.dataset.generate import generate, parse_size, run
+from vitruvian.synth.dataset.preview import row
 
 SIZE = (64, 48)
 HERE = Path(__file__).parent
@@ -89,7 +89,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {here!r})
 import shapes
-from vitruvian.synth.generate import generate
+from vitruvian.synth.dataset.generate import generate
 if __name__ == "__main__":
     generate(Path({out!r}), 6, {size}, 7, {workers}, images=False, backend="numpy", sampler=shapes.slow_scene)
 """

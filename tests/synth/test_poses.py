@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vitruvian.synth.body import Body
-from vitruvian.synth.contact import penetration
 from vitruvian.synth.poses import FAMILIES, draw_pose, sample_pose
-from vitruvian.synth.posing import Rig, bone_rotations, forward
-from vitruvian.synth.posture import (
+from vitruvian.synth.poses.contact import penetration
+from vitruvian.synth.poses.posing import Rig, bone_rotations, forward
+from vitruvian.synth.poses.posture import (
     EYE_LIMIT,
     LIMITS,
     NECK_LIMITS,

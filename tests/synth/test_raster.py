@@ -6,7 +6,7 @@ from shapes import ball, camera, quad, surface
 
 from vitruvian.errors import UsageError
 from vitruvian.synth.raster import available, numpy_backend, rasteriser
-from vitruvian.synth.resolve import join, label
+from vitruvian.synth.raster.resolve import join, label
 from vitruvian.synth.surface import Scene, ScenePerson
 
 SIZE = (96, 72)

@@ -5,7 +5,7 @@ import pytest
 from shapes import ball, camera, capsule_scene, points, quad, surface
 
 from vitruvian.data.gbuffer import MATERIAL, read_gbuffer, write_gbuffer
-from vitruvian.synth.resolve import MAX_PEOPLE, intersect, join, label, mask_box, rays, resolve
+from vitruvian.synth.raster.resolve import MAX_PEOPLE, intersect, join, label, mask_box, rays, resolve
 from vitruvian.synth.surface import Scene, ScenePerson
 
 SIZE = (120, 90)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from vitruvian.geometry import project
-from vitruvian.synth.camera import FRAMINGS, draw_yaw
-from vitruvian.synth.occluders import box_ahead, chair, counter, occluder, pole, railing, table
-from vitruvian.synth.resolve import resolve
+from vitruvian.synth.raster.resolve import resolve
 from vitruvian.synth.scene import sample_scene
+from vitruvian.synth.scene.camera import FRAMINGS, draw_yaw
+from vitruvian.synth.scene.occluders import box_ahead, chair, counter, occluder, pole, railing, table
 from vitruvian.synth.surface import Scene
 from vitruvian.vocab import class_set, skeleton
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from shapes import ball, camera, points, quad
 
-from vitruvian.synth.resolve import resolve
+from vitruvian.synth.raster.resolve import resolve
+from vitruvian.synth.raster.visibility import look
 from vitruvian.synth.surface import Scene, ScenePerson
-from vitruvian.synth.visibility import look
 
 SIZE = (128, 96)
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from vitruvian.synth.body import Body
-from vitruvian.synth.camera import place_camera
-from vitruvian.synth.garments import drape, fit, patterns
+from vitruvian.synth.clothes.garments import drape, fit, patterns
+from vitruvian.synth.clothes.regions import Piece, region
+from vitruvian.synth.clothes.wardrobe import cover, sample_outfit
 from vitruvian.synth.meshes import cut, refine
-from vitruvian.synth.people import Figure, sample_figure
-from vitruvian.synth.posing import axis_rotation
-from vitruvian.synth.regions import Piece, region
-from vitruvian.synth.resolve import resolve
+from vitruvian.synth.poses.posing import axis_rotation
+from vitruvian.synth.raster.resolve import resolve
+from vitruvian.synth.scene.camera import place_camera
+from vitruvian.synth.scene.people import Figure, sample_figure
 from vitruvian.synth.surface import Scene, ScenePerson
-from vitruvian.synth.wardrobe import cover, sample_outfit
 from vitruvian.vocab import class_set
 
 

@@ -25,7 +25,7 @@ from vitruvian.errors import InputError
 from vitruvian.model import Model
 from vitruvian.model.vit import resize_position
 from vitruvian.synth.appearance import Backgrounds, ViewParams, view
-from vitruvian.synth.generate import generate
+from vitruvian.synth.dataset.generate import generate
 from vitruvian.tasks.base import Task
 from vitruvian.tasks.depth import Depth
 from vitruvian.tasks.normal import Normal

@@ -58,9 +58,8 @@ class RunLog:
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         if self._bar and kind == "train":
-            self._bar.update(
-                self._task, figures=_text({name: fields[name] for name in ("loss", "images_per_s") if name in fields})
-            )
+            brief = {name: fields[name] for name in ("loss", "images_per_s") if name in fields}
+            self._bar.update(self._task, figures=_text(brief))
         elif self._show:
             self._print(f"{kind} step {step}  {_text(fields)}")
 

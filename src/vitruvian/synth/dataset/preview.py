@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vitruvian.data.gbuffer import GBuffer, read_gbuffer
-from vitruvian.synth.work import write_bytes
+from vitruvian.synth.dataset.work import write_bytes
 from vitruvian.types import Array
 from vitruvian.vocab import class_set, skeleton
 

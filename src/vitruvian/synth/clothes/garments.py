@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from vitruvian.synth.body import Body
+from vitruvian.synth.clothes.regions import Chart, Levels, Piece, body_chart, body_levels
 from vitruvian.synth.meshes import Refined, Softener, corners, cut, refine, softener, vertex_normals
-from vitruvian.synth.regions import Chart, Levels, Piece, body_chart, body_levels
 from vitruvian.types import Array
 
 MOST = 0.05  # metres of slack at any place

@@ -10,14 +10,14 @@ import numpy as np
 
 from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth.body import Body
-from vitruvian.synth.expressions import sample_expression
-from vitruvian.synth.hair import Hair, grow, sample_hair, scalp, upright
+from vitruvian.synth.clothes.hair import Hair, grow, sample_hair, scalp, upright
+from vitruvian.synth.clothes.props import hat_surfaces, prop_surfaces, sample_props
+from vitruvian.synth.clothes.wardrobe import SHRINK, Dressed, Outfit, dress, layer_labels, sample_outfit
 from vitruvian.synth.meshes import corners, vertex_normals
 from vitruvian.synth.poses import sample_gaze, sample_pose
-from vitruvian.synth.posing import Rig
-from vitruvian.synth.props import hat_surfaces, prop_surfaces, sample_props
+from vitruvian.synth.poses.expressions import sample_expression
+from vitruvian.synth.poses.posing import Rig
 from vitruvian.synth.surface import Points, Surface
-from vitruvian.synth.wardrobe import SHRINK, Dressed, Outfit, dress, layer_labels, sample_outfit
 from vitruvian.types import Array
 from vitruvian.vocab import class_set
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvian.synth.body import Body
-from vitruvian.synth.garments import patterns
-from vitruvian.synth.people import Figure, head_rows
-from vitruvian.synth.posing import axis_rotation
+from vitruvian.synth.clothes.garments import patterns
+from vitruvian.synth.poses.posing import axis_rotation
+from vitruvian.synth.scene.people import Figure, head_rows
 from vitruvian.types import Array
 
 Rng = np.random.Generator

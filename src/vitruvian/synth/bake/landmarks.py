@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvian.synth.bake_fields import Source, lip_split, mask_distance, part_scores
+from vitruvian.synth.bake.fields import Source, lip_split, mask_distance, part_scores
 from vitruvian.types import Array
 from vitruvian.vocab import skeleton
 

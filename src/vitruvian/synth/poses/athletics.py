@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitruvian.synth.gestures import (
+from vitruvian.synth.poses.gestures import (
     Rng,
     bent,
     between,
@@ -19,7 +19,7 @@ from vitruvian.synth.gestures import (
     sample_hand,
     waving,
 )
-from vitruvian.synth.posture import Arm, Bend, Leg, Pose, Reach
+from vitruvian.synth.poses.posture import Arm, Bend, Leg, Pose, Reach
 
 
 def reaching(rng: Rng) -> Pose:

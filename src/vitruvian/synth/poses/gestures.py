@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitruvian.synth.posture import Arm, Bend, Hand, Reach
+from vitruvian.synth.poses.posture import Arm, Bend, Hand, Reach
 
 Rng = np.random.Generator
 Arms = tuple[Arm, Arm]

@@ -21,8 +21,8 @@ import numpy as np
 
 from vitruvian.data.gbuffer import GBuffer, read_gbuffer, write_gbuffer
 from vitruvian.errors import InputError, VitruvianError
-from vitruvian.synth.annotations import Entry, entry
-from vitruvian.synth.resolve import resolve
+from vitruvian.synth.dataset.annotations import Entry, entry
+from vitruvian.synth.raster.resolve import resolve
 from vitruvian.synth.surface import Scene
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitruvian.synth.posing import Rig, forward
+from vitruvian.synth.poses.posing import Rig, forward
 from vitruvian.types import Array
 
 _CONTACT = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from vitruvian.synth.posture import FINGER_LIMIT, Arm, Hand, Leg, Pose, Reach, limit_arm, within_limits
+from vitruvian.synth.poses.posture import FINGER_LIMIT, Arm, Hand, Leg, Pose, Reach, limit_arm, within_limits
 from vitruvian.types import Array
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])

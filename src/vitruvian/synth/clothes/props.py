@@ -9,12 +9,12 @@ import numpy as np
 
 from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth.body import Body
-from vitruvian.synth.garments import finish, patterns, skinned, waves
-from vitruvian.synth.hair import Skull, _follow, _skull, head_shell, scalp
+from vitruvian.synth.clothes.garments import finish, patterns, skinned, waves
+from vitruvian.synth.clothes.hair import Skull, _follow, _skull, head_shell, scalp
+from vitruvian.synth.clothes.regions import FAR, Chart, Levels
+from vitruvian.synth.clothes.wardrobe import Dressed
 from vitruvian.synth.meshes import box, corners, cut, ellipsoid, grid_faces, vertex_normals
-from vitruvian.synth.regions import FAR, Chart, Levels
 from vitruvian.synth.surface import Surface
-from vitruvian.synth.wardrobe import Dressed
 from vitruvian.types import Array
 from vitruvian.vocab import class_set
 

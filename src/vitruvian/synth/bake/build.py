@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.synth.bake_fields import FAR, PART_NAMES, Source, part_scores, scalar_fields
-from vitruvian.synth.bake_landmarks import brow_distance, landmark_sets
+from vitruvian.synth.bake.fields import FAR, PART_NAMES, Source, part_scores, scalar_fields
+from vitruvian.synth.bake.landmarks import brow_distance, landmark_sets
 from vitruvian.types import Array
 
 # base.obj group prefixes of each packed group; the order here is the order in the packed vertex array
@@ -398,9 +398,5 @@ def bake(out: Path) -> dict[str, Any]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "assets" / "body.npz")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "assets" / "body.npz")
     print(json.dumps(bake(parser.parse_args().out), indent=2))
-
-
-if __name__ == "__main__":
-    main()

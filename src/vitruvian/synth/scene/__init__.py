@@ -8,10 +8,10 @@ import numpy as np
 
 from vitruvian.geometry import project
 from vitruvian.synth.body import Body
-from vitruvian.synth.camera import Camera, draw_framing, draw_yaw, place_camera, shown_points
-from vitruvian.synth.occluders import box_ahead, chair, counter, occluder, pole, railing, table
-from vitruvian.synth.people import Figure, sample_figure
-from vitruvian.synth.posing import axis_rotation
+from vitruvian.synth.poses.posing import axis_rotation
+from vitruvian.synth.scene.camera import Camera, draw_framing, draw_yaw, place_camera, shown_points
+from vitruvian.synth.scene.occluders import box_ahead, chair, counter, occluder, pole, railing, table
+from vitruvian.synth.scene.people import Figure, sample_figure
 from vitruvian.synth.surface import Points, Scene, ScenePerson, Surface
 from vitruvian.types import Array
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from vitruvian.data.gbuffer import GBuffer, SynthPerson
 from vitruvian.synth.raster import Rasteriser, rasteriser
+from vitruvian.synth.raster.visibility import look
 from vitruvian.synth.surface import Scene
-from vitruvian.synth.visibility import look
 from vitruvian.types import Array
 from vitruvian.vocab import skeleton
 

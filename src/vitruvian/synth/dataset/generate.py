@@ -23,10 +23,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vitruvian import __version__
 from vitruvian.errors import InputError, UsageError, VitruvianError
-from vitruvian.synth.annotations import Entry, document
-from vitruvian.synth.preview import write_preview
+from vitruvian.synth.dataset.annotations import Entry, document
+from vitruvian.synth.dataset.preview import write_preview
+from vitruvian.synth.dataset.work import PICTURES, Failure, Job, Sampler, backgrounds_in, perform, write_bytes
 from vitruvian.synth.raster import rasteriser
-from vitruvian.synth.work import PICTURES, Failure, Job, Sampler, backgrounds_in, perform, write_bytes
 
 FORMAT = 1
 SMALLEST, LARGEST = 16, 4096

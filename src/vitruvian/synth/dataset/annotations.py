@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vitruvian.data.gbuffer import GBuffer
-from vitruvian.synth.resolve import MAX_PEOPLE
+from vitruvian.synth.raster.resolve import MAX_PEOPLE
 from vitruvian.types import Array
 from vitruvian.vocab import skeleton
 

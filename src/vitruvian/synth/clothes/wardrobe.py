@@ -9,8 +9,8 @@ import numpy as np
 
 from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth.body import Body
-from vitruvian.synth.garments import Draped, Fit, blended, drape, finish, fit, patterns
-from vitruvian.synth.regions import Piece, region
+from vitruvian.synth.clothes.garments import Draped, Fit, blended, drape, finish, fit, patterns
+from vitruvian.synth.clothes.regions import Piece, region
 from vitruvian.types import Array
 from vitruvian.vocab import class_set
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from vitruvian.synth.body import Body
-from vitruvian.synth.garments import patterns, waves
+from vitruvian.synth.clothes.garments import patterns, waves
 from vitruvian.synth.meshes import Refined, Softener, cut, ellipsoid, grid_faces, refine, softener, tube, vertex_normals
 from vitruvian.types import Array
 

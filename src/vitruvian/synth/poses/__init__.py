@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitruvian.synth.athletics import boarding, jumping, kicking, lunging, reaching, riding, skiing, swinging, throwing
-from vitruvian.synth.contact import penetration
-from vitruvian.synth.gestures import (
+from vitruvian.synth.poses.athletics import boarding, jumping, kicking, lunging, reaching, riding, skiing, swinging, throwing
+from vitruvian.synth.poses.contact import penetration
+from vitruvian.synth.poses.gestures import (
     AT_CHIN,
     AT_EAR,
     AT_EYES,
@@ -38,8 +38,8 @@ from vitruvian.synth.gestures import (
     sample_hand,
     standing_arms,
 )
-from vitruvian.synth.posing import Rig, bone_rotations
-from vitruvian.synth.posture import Arm, Bend, Hand, Leg, Pose, mirrored
+from vitruvian.synth.poses.posing import Rig, bone_rotations
+from vitruvian.synth.poses.posture import Arm, Bend, Hand, Leg, Pose, mirrored
 from vitruvian.types import Array
 
 Family = Callable[[Rng], Pose]
