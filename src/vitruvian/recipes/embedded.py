@@ -24,7 +24,7 @@ from vitruvian.data.loader import Example
 from vitruvian.errors import InputError
 from vitruvian.model import Model
 from vitruvian.model.vit import resize_position
-from vitruvian.synth.appearance import Backgrounds, ViewParams, view
+from vitruvian.synth.appearance import Backgrounds, ViewParams, people_in_sight, view
 from vitruvian.synth.dataset.generate import generate
 from vitruvian.tasks.base import Task
 from vitruvian.tasks.depth import Depth
@@ -103,7 +103,10 @@ class SynthViews:
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """One person of frame `index`, seen anew."""
         frame = read_gbuffer(self.files[index])
-        who = int(rng.integers(len(frame.people)))
+        in_sight = people_in_sight(frame)
+        if not in_sight:
+            raise InputError(f"{self.files[index]} shows nobody")
+        who = in_sight[int(rng.integers(len(in_sight)))]
         sample, crop = view(frame, who, rng, self.spec.size, VIEWS, Backgrounds.load())
         target = {task.name: _half(task.encode(sample, crop, self.spec)) for task in self.tasks}
         return sample.image, target, sample.key
