@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test lint clean
 
 demo: .venv/run.stamp
-	$(BIN)/vitruvian predict examples/photos --out demo-output --overwrite
+	$(BIN)/vitruvian predict examples/photos --boxes examples/photos/boxes.csv --out demo-output --overwrite
 	@echo "The four outputs of every photo are in demo-output/ (open demo-output/*.overlay.jpg)."
 
 test: .venv/dev.stamp
