@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.tasks.base import Metric, Task
-from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps, softmax_heatmaps
+from vitruvian.tasks.pose.codec import decode_heatmaps, decode_logits, encode_heatmaps
 from vitruvian.tasks.pose.draw import draw_skeletons
 from vitruvian.tasks.pose.loss import keypoint_cross_entropy, keypoint_mse, keypoint_ohkm
 from vitruvian.tasks.pose.metric import PoseMetric, labelled_points
@@ -75,14 +75,15 @@ class Pose(Task):
         return {"heatmap": keypoint_mse(pred, maps, weight)}
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
-        """Heatmaps (B, K, h, w) -> keypoints in source px; score = the map's peak, about 0..1."""
+        """Heatmaps (B, K, h, w) -> keypoints in source px; score = the map's peak or, of probabilities, the mass around it."""
         if len(output) != len(crops):
             raise UsageError(f"{len(output)} outputs for {len(crops)} crops")
         if not crops:
             return []
         if spec.head(self.name).options.get("activation") == "softmax":
-            output = softmax_heatmaps(output, spec.sigma)
-        points, scores = decode_heatmaps(output, crops[0].size, spec.codec)
+            points, scores = decode_logits(output, crops[0].size, spec.sigma, spec.codec)
+        else:
+            points, scores = decode_heatmaps(output, crops[0].size, spec.codec)
         return [self._keypoints(xy, score, crop, spec) for xy, score, crop in zip(points, scores, crops, strict=True)]
 
     def flip(self, output: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vitruvian.types import Array, Codec
@@ -70,10 +71,19 @@ def decode_heatmaps(heatmaps: Tensor, size: tuple[int, int], codec: Codec = "exa
     return points.reshape(*shape, 2), score.cpu().numpy().reshape(shape)
 
 
-def softmax_heatmaps(logits: Tensor, sigma: float) -> Tensor:
-    """(..., h, w) -> probabilities over each map, scaled so that a map as sure as its training target peaks at 1."""
-    share = logits.float().flatten(-2).softmax(-1).reshape(logits.shape)
-    return share * (2 * math.pi * sigma**2)
+def decode_logits(logits: Tensor, size: tuple[int, int], sigma: float, codec: Codec = "exact") -> tuple[Array, Array]:
+    """Maps (..., h, w) whose softmax is each pixel's probability -> input px (..., 2) and scores (...).
+
+    The score is the probability that the point lies within two sigma (heatmap px) of the peak, along x and along y.
+    """
+    share = logits.detach().float().flatten(-2).softmax(-1).reshape(logits.shape)
+    points, _ = decode_heatmaps(share * (2 * math.pi * sigma**2), size, codec)  # a map like its target peaks at 1
+    radius = math.ceil(2 * sigma)
+    window = 2 * radius + 1
+    maps = share.flatten(0, -3)[:, None]
+    mass = F.avg_pool2d(maps, window, 1, radius).flatten(1) * window**2
+    score = mass.gather(1, maps.flatten(1).argmax(1, keepdim=True))[:, 0]
+    return points, score.cpu().numpy().reshape(logits.shape[:-2])
 
 
 def _blur_matrix(length: int, like: Tensor) -> Tensor:
