@@ -78,6 +78,14 @@ class GBuffer:
         )  # fmt: skip
 
 
+def gbuffer_files(folder: Path) -> tuple[Path, ...]:
+    """The frames of a folder that `vitruvian synth` wrote, in order; none is an InputError."""
+    files = tuple(sorted((folder / "gbuffers").glob("*.npz")))
+    if not files:
+        raise InputError(f"{folder} holds no synthetic frames. Fix: vitruvian synth --out {folder} --count N")
+    return files
+
+
 def write_gbuffer(path: Path, frame: GBuffer) -> None:
     """Write one frame; a kill in the middle leaves no half file."""
     people = [{"box": p.box.tolist(), "info": p.info} for p in frame.people]

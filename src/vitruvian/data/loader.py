@@ -192,7 +192,7 @@ class Loader:
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # else the loader would draw from the global one, and a resumed run would differ
         )
-        with _one_thread_for_children():
+        with one_thread_for_children():
             iterator = iter(loader)
         yield from iterator
 
@@ -228,7 +228,7 @@ def _start_worker(_: int) -> None:
 
 
 @contextmanager
-def _one_thread_for_children() -> Iterator[None]:
+def one_thread_for_children() -> Iterator[None]:
     """Numpy's matrix library reads its thread count once, at import: it must stand in the environment of the child."""
     names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vitruvian.data.gbuffer import GBuffer, read_gbuffer
+from vitruvian.data.gbuffer import GBuffer, gbuffer_files, read_gbuffer
 from vitruvian.data.masks import filled_box, mask_of
 from vitruvian.errors import InputError, UsageError
 from vitruvian.types import Array, ImageRecord, Sample
@@ -150,10 +150,7 @@ class Synthetic:
     files: tuple[Path, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        files = tuple(sorted((self.folder / "gbuffers").glob("*.npz")))
-        if not files:
-            raise InputError(f"{self.folder} holds no synthetic frames. Fix: vitruvian synth --out {self.folder} --count N")
-        object.__setattr__(self, "files", files)
+        object.__setattr__(self, "files", gbuffer_files(self.folder))
 
     def __len__(self) -> int:
         return len(self.files)

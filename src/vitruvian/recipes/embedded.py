@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitruvian.data.gbuffer import read_gbuffer
+from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer
 from vitruvian.data.loader import Example
 from vitruvian.errors import InputError
 from vitruvian.model import Model
@@ -92,10 +92,7 @@ class SynthViews:
     @classmethod
     def of(cls, folder: Path, spec: ModelSpec) -> SynthViews:
         """All frames that `vitruvian synth` wrote below `folder`."""
-        files = tuple(sorted((folder / "gbuffers").glob("*.npz")))
-        if not files:
-            raise InputError(f"{folder} holds no synthetic frames; run `vitruvian synth --out {folder} --count N` first")
-        return cls(folder, spec, files, tasks())
+        return cls(folder, spec, gbuffer_files(folder), tasks())
 
     def __len__(self) -> int:
         return len(self.files)
@@ -172,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The whole recipe; see the head of this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--work", type=Path, required=True, help="folder of geometry, checkpoints and logs")
-    parser.add_argument("--count", type=int, default=10_000, help="frames of geometry")
+    parser.add_argument("--count", type=int, default=6_000, help="frames of geometry")
     parser.add_argument("--held-out", type=int, default=500)
     parser.add_argument("--start", type=Path, default=None, help="weights to go on from")
     parser.add_argument("--threads", type=int, default=2)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvian.data.gbuffer import GBuffer, SynthPerson, read_gbuffer
+from vitruvian.data.gbuffer import GBuffer, SynthPerson, gbuffer_files, read_gbuffer
 from vitruvian.data.loader import Example
-from vitruvian.errors import InputError
 from vitruvian.geometry import make_crop, warp
 from vitruvian.synth.appearance import Backgrounds, shapes
 from vitruvian.synth.appearance.compose import render
@@ -57,10 +56,7 @@ class FrameViews:
     files: tuple[Path, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        files = tuple(sorted((self.folder / "gbuffers").glob("*.npz")))
-        if not files:
-            raise InputError(f"{self.folder} holds no synthetic frames. Fix: vitruvian synth --out {self.folder} --count N")
-        object.__setattr__(self, "files", files)
+        object.__setattr__(self, "files", gbuffer_files(self.folder))
 
     def __len__(self) -> int:
         return len(self.files)

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.connection import wait
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 
 from vitruvian.data.gbuffer import GBuffer, read_gbuffer, write_gbuffer
+from vitruvian.data.loader import one_thread_for_children
 from vitruvian.errors import InputError, VitruvianError
 from vitruvian.synth.dataset.annotations import Entry, entry
 from vitruvian.synth.raster.resolve import resolve
@@ -34,7 +34,6 @@ PICTURES = (".jpg", ".jpeg", ".png")
 JPEG_QUALITY = 92
 LIGHT = 1  # stream of random numbers for the drawn image, beside that of the geometry
 # One thread a process: workers share the cores, and sums must not depend on how many there are.
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def perform(job: Job, count: int, workers: int) -> Iterator[Made | Failure]:
         return
     pool = ProcessPoolExecutor(min(workers, count), multiprocessing.get_context("spawn"), _prepare)
     try:
-        with _one_thread_each():
+        with one_thread_for_children():
             waiting = [pool.submit(make, job, index) for index in range(count)]
         for future in as_completed(waiting):
             yield future.result()
@@ -92,21 +91,6 @@ def perform(job: Job, count: int, workers: int) -> Iterator[Made | Failure]:
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started inside inherit an environment in which every numeric library uses one thread."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _prepare() -> None:
