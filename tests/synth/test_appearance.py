@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vitruvian.data.gbuffer import MATERIAL, GBuffer, SynthPerson
 from vitruvian.geometry import udp_matrix, warp
 from vitruvian.synth.appearance import Backgrounds, ViewParams, colors, draw, people_in_sight, view
-from vitruvian.synth.appearance.layers import gather
+from vitruvian.synth.appearance.layers import gather, whole_frame
+from vitruvian.synth.appearance.scenery import backdrop
+from vitruvian.synth.appearance.shapes import cover
 from vitruvian.types import Crop
 from vitruvian.vocab import class_set, skeleton
 
@@ -95,6 +99,24 @@ def test_a_crop_shows_the_silhouette_softly_at_its_place(frame):
     scatter = np.abs(np.diff(pictures.mean(-1), axis=2)).mean(0)
     edge = mask[:, 1:] != mask[:, :-1]
     assert scatter[edge].mean() > 2 * scatter[~edge].mean()
+
+
+def test_furniture_is_one_opaque_thing(frame):
+    """Background seen through the hole that a table cuts into a person would be no table."""
+    material, person = frame.material.copy(), frame.person.copy()
+    material[90:130, 30:90], person[90:130, 30:90] = MATERIAL["furniture"], 0
+    before = replace(frame, material=material, person=person)
+    changed = []
+    for seed in range(12):
+        behind = backdrop(np.random.default_rng(seed), frame.size, Backgrounds.load())
+        painted = behind.copy()
+        cover(painted, np.random.default_rng(seed), Backgrounds.load(), material == MATERIAL["furniture"])
+        assert np.array_equal(painted[:85], behind[:85]) and np.array_equal(painted[135:], behind[135:])
+        changed.append(np.abs(painted[92:128, 32:88].astype(int) - behind[92:128, 32:88]).mean())
+    assert np.median(changed) > 10
+    assert gather(before, whole_frame(frame.size)).furniture.sum() == 40 * 60
+    hidden = view(before, 0, np.random.default_rng(0), SIZE, CALM)[0]
+    assert np.isnan(hidden.depth[~hidden.mask]).all()
 
 
 def test_nothing_in_sight_still_gives_a_background(frame):

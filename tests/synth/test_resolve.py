@@ -97,6 +97,7 @@ def test_furniture_hides_people_and_their_keypoints_and_is_background():
     assert hidden.sum() > 500 and (frame.person <= 1).all()
     assert np.isnan(frame.depth[hidden]).all() and np.isnan(frame.normal[hidden]).all() and np.isnan(frame.rest[hidden]).all()
     np.testing.assert_array_equal(frame.people[0].wholebody133[:3, 2], [2, 1, 0])
+    assert (frame.material[hidden] == MATERIAL["furniture"]).all() and (frame.part[hidden] == 0).all()
     columns = np.flatnonzero((frame.person == 1).any(axis=0))
     np.testing.assert_array_equal(frame.people[0].box[[0, 2]], [columns.min() - 0.5, columns.max() + 0.5])
 

@@ -25,7 +25,7 @@ FORMAT = 1
 # What the eye sees at a pixel, decided by geometry; its colour and texture are drawn later.
 MATERIALS = (
     "background", "skin", "lips", "brow", "beard", "nail", "sclera", "iris", "pupil", "lash", "mouth", "teeth", "tongue",
-    "hair", "upper_cloth", "lower_cloth", "shoe", "sock", "apparel",
+    "hair", "upper_cloth", "lower_cloth", "shoe", "sock", "apparel", "furniture",
 )  # fmt: skip
 MATERIAL = {name: i for i, name in enumerate(MATERIALS)}
 
@@ -43,7 +43,8 @@ class SynthPerson:
 
 @dataclass(frozen=True)
 class GBuffer:
-    """One frame. person (H, W) uint8: 0 background, i = people[i - 1]; material (H, W) uint8, index of MATERIALS;
+    """One frame. person (H, W) uint8: 0 background, i = people[i - 1]; material (H, W) uint8, index of MATERIALS
+    (where no person is: background, or furniture that stands before people);
     part (H, W) uint8, body28 ids; depth (H, W) float32 metres, NaN background; normal (H, W, 3) float32 unit vectors in
     camera axes (+x right, +y down, +z forward), facing the camera, NaN background; rest (H, W, 3) float32 metres:
     where the pixel lies on the unposed template, for solid textures, NaN background; intrinsics (3, 3) float64."""

@@ -1,4 +1,6 @@
-"""The packaged person detector: a small ViT that sees the whole frame at 320x320, trained from nothing on synthetic pictures.
+"""The packaged person detector: a small ViT that sees the whole frame at 256x256, trained on synthetic pictures.
+
+It begins with the stem and the first blocks of the packaged model, which have seen people; `--start none` begins with nothing.
 
 python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth --held-out runs/embedded/held-out
 
@@ -20,32 +22,48 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.data.gbuffer import read_gbuffer
+from vitruvian.errors import UsageError
 from vitruvian.geometry import warp
-from vitruvian.model import Model
+from vitruvian.model import MaskedAutoencoder, Model
+from vitruvian.model.vit import resize_position
 from vitruvian.synth.frames import FrameViews, frame_view
 from vitruvian.tasks.person import Person
 from vitruvian.tasks.person.metric import Tally, match
 from vitruvian.train import TrainConfig, read_weights, train
 from vitruvian.types import Boxes, HeadSpec, ModelSpec
-from vitruvian.weights.load import save
+from vitruvian.weights.load import load, save
 
 SPEC = ModelSpec(
-    name="person", size=(320, 320), dim=144, depth=6, heads_attn=4, mlp=576, stem="conv", fit="pad", licence="Apache-2.0",
+    name="person", size=(256, 256), dim=256, depth=4, heads_attn=4, mlp=1024, stem="conv", fit="pad", licence="Apache-2.0",
     heads=(HeadSpec("person", upsample=(96,), conv=(64,), out=5, kind="shuffle", options={"refine": "full"}),),
 )  # fmt: skip
 RARE = -4.6  # logit of 1 %: middles are rare, and a start at one half would drown the first steps (RetinaNet, arXiv 1708.02002)
 LOWEST = 0.02
 
 
-def new_model(spec: ModelSpec = SPEC) -> Model:
-    """An untrained detector whose centre map starts near zero."""
+def new_model(spec: ModelSpec = SPEC, start: Model | None = None) -> Model:
+    """A detector whose centre map starts near zero; with `start`, a model as wide, its stem, positions and first blocks."""
     model = Model(spec)
+    if start is not None:
+        _begin_as(model, start)
     final = model.heads["person"].final
     if not isinstance(final, nn.Linear):
         raise TypeError("the detector's head must end in a linear layer")
     with torch.no_grad():
         final.bias[0] = RARE
     return model
+
+
+def _begin_as(model: Model, start: Model) -> None:
+    """Copy what both backbones have; the last norm belongs to another depth and stays new."""
+    theirs = {k: v for k, v in start.backbone.state_dict().items() if not k.startswith("norm.")}
+    ours = model.backbone.state_dict()
+    theirs["position"] = resize_position(theirs["position"], start.spec.grid, model.spec.grid)
+    fitting = {k: v for k, v in theirs.items() if k in ours}
+    odd = [k for k, v in fitting.items() if v.shape != ours[k].shape]
+    if odd:
+        raise UsageError(f"{start.spec.name} is not as wide as {model.spec.name}: {odd[0]} differs. Fix: --start none.")
+    model.backbone.load_state_dict(ours | fitting)
 
 
 @dataclass(frozen=True)
@@ -97,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints, logs and person.safetensors")
     parser.add_argument("--synth", type=Path, required=True, help="geometry to train on")
     parser.add_argument("--held-out", type=Path, required=True, help="other geometry, for the threshold")
-    parser.add_argument("--steps", type=int, default=15_000)
+    parser.add_argument("--start", default="vitruvian-s", help="model to begin as, by name or path, or none")
+    parser.add_argument("--steps", type=int, default=3_200)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--threads", type=int, default=2)
@@ -112,7 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         checkpoint_every=500, evaluate_every=max(500, chosen.steps // 10),
     )  # fmt: skip
     evaluate: Callable[[nn.Module, int], dict[str, float]] = held_out
-    if not train(config, new_model(), [Person()], FrameViews(chosen.synth, SPEC), evaluate).finished:
+    begin = None if chosen.start == "none" else load(chosen.start).model
+    if isinstance(begin, MaskedAutoencoder):
+        raise UsageError(f"{chosen.start} is a masked autoencoder, not a model with heads. Fix: --start none.")
+    if not train(config, new_model(SPEC, begin), [Person()], FrameViews(chosen.synth, SPEC), evaluate).finished:
         return 1
     print("threshold", export(read_weights(chosen.work), held_out, chosen.work / "person.safetensors"))
     return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvian.data.gbuffer import GBuffer, SynthPerson, gbuffer_files, read_gbuffer
+from vitruvian.data.gbuffer import MATERIAL, GBuffer, SynthPerson, gbuffer_files, read_gbuffer
 from vitruvian.data.loader import Example
 from vitruvian.geometry import make_crop, warp
 from vitruvian.synth.appearance import Backgrounds, shapes
@@ -35,7 +35,7 @@ class FrameParams:
     """
 
     groups: tuple[float, ...] = (0.1, 0.4, 0.25, 0.15, 0.1)
-    longer: tuple[float, float] = (0.06, 1.3)
+    longer: tuple[float, float] = (0.08, 1.3)
     enlarge: float = 1.7
     flip: float = 0.5
     occlude: float = 0.25
@@ -176,8 +176,13 @@ def _offset(cut_low: bool, cut_high: bool, span: Array, extent: float, limit: in
 
 
 def _paste(frame: GBuffer, group: GBuffer, crop: Crop, corner: tuple[int, int], gain: float, before: int) -> list[int]:
-    """Set a group into `frame`, in place; returns how many pixels each of its people has there, hidden ones included."""
+    """Set a group into `frame`, in place; returns how many pixels each of its people has there, hidden ones included.
+
+    Its furniture fills the holes that it cut into people, and hides nobody of another group.
+    """
     layers = gather(group, crop)
+    window = np.s_[corner[1] : corner[1] + crop.size[0], corner[0] : corner[0] + crop.size[1]]
+    frame.material[window][layers.furniture & (frame.person[window] == 0)] = MATERIAL["furniture"]
     rows, columns = layers.at // crop.size[1] + corner[1], layers.at % crop.size[1] + corner[0]
     depth, who = layers.depth * np.float32(gain), group.person.ravel()[layers.source]
     there = frame.depth[rows, columns]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from vitruvian.data.gbuffer import GBuffer
-from vitruvian.synth.appearance import scenery
+from vitruvian.synth.appearance import scenery, shapes
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.appearance.layers import Layers, Rectangle, gather, whole_frame
@@ -83,6 +83,8 @@ def _native(crop: Crop) -> tuple[Crop, bool]:
 
 def _scene(layers: Layers, rng: np.random.Generator, photos: Backgrounds) -> Array:
     behind = scenery.backdrop(rng, layers.size, photos)
+    if layers.furniture.any():
+        shapes.cover(behind, rng, photos, layers.furniture)
     if len(layers.at):
         light = draw_light(rng, behind)
         radiance = shade(layers, surfaces(layers, rng, photos), light, rng)

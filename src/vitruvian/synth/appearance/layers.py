@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvian.data.gbuffer import MATERIALS, GBuffer
+from vitruvian.data.gbuffer import MATERIAL, MATERIALS, GBuffer
 from vitruvian.types import Array, Crop
 
 Rectangle = tuple[float, float, float, float]
@@ -14,7 +14,8 @@ Rectangle = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Layers:
-    """A G-buffer on a crop's frame. Full maps (H, W): person uint8, inside bool (within the picture's border).
+    """A G-buffer on a crop's frame. Full maps (H, W): person uint8, inside bool (within the picture's border), furniture
+    bool (things that stand before people, as rendered).
 
     The N foreground pixels, sorted by person and material: at (N,) flat index into the crop; source (N,) flat index into
     the frame; depth (N,) metres; normal (N, 3) in the crop's camera axes (turned and mirrored with it); rest (N, 3) metres.
@@ -25,6 +26,7 @@ class Layers:
     size: tuple[int, int]
     person: Array
     inside: Array
+    furniture: Array
     at: Array
     source: Array
     depth: Array
@@ -63,6 +65,7 @@ def gather(frame: GBuffer, crop: Crop, border: Rectangle | None = None) -> Layer
     known = inside & (x >= 0) & (x < width) & (y >= 0) & (y < height)
     source = np.where(known, y * np.int32(width) + x, 0)
     person = np.where(known, frame.person.ravel()[source], 0).astype(np.uint8)
+    furniture = known & (frame.material.ravel()[source] == MATERIAL["furniture"])
     at = np.flatnonzero(person)
     source = source.ravel()[at]
     key = person.ravel()[at].astype(np.uint16) * len(MATERIALS) + frame.material.ravel()[source]
@@ -73,7 +76,7 @@ def gather(frame: GBuffer, crop: Crop, border: Rectangle | None = None) -> Layer
     scale = np.sqrt(abs(np.linalg.det(crop.matrix[:, :2]))) * frame.intrinsics[0, 0]
     metres = float(np.median(depth[::5]) / scale) if len(depth) else 0.01
     rest = np.take(frame.rest.reshape(-1, 3), source, axis=0)
-    return Layers(crop.size, person, inside, at, source, depth, normal, rest, _runs(key), metres)
+    return Layers(crop.size, person, inside, furniture, at, source, depth, normal, rest, _runs(key), metres)
 
 
 def _inside(crop: Crop, border: Rectangle) -> tuple[Array, tuple[Array, Array]]:

@@ -95,15 +95,26 @@ def paint(image: Array, rng: np.random.Generator, photos: Backgrounds, center: A
     mask = np.zeros(image.shape[:2], np.uint8)
     outline = OUTLINES[colors.weighted(rng, tuple(weight for _, weight in OUTLINES))][0]
     outline(rng, mask, np.asarray(center, np.float64), reach)
+    _coat(image, rng, photos, mask, reach, skinlike=0.6 if outline is _capsules else 0.06)
+    return mask
+
+
+def cover(image: Array, rng: np.random.Generator, photos: Backgrounds, where: Array) -> None:
+    """Paint the pixels `where` (H, W) bool of image (H, W, 3) uint8, in place, as one thing of one stuff."""
+    mask = cv2.GaussianBlur(np.where(where, np.uint8(255), np.uint8(0)), (3, 3), 0.6)
+    _coat(image, rng, photos, mask, 0.1 * image.shape[0], skinlike=0.02)
+
+
+def _coat(image: Array, rng: np.random.Generator, photos: Backgrounds, mask: Array, reach: float, skinlike: float) -> None:
+    """Lay some stuff over the image where the alpha `mask` (H, W) uint8 says, lit as a round thing of `reach` pixels."""
     x, y, width, height = cv2.boundingRect(mask)
     if width == 0 or height == 0:
-        return mask
+        return
     window = np.s_[y : y + height, x : x + width]
-    stuff = _stuff(rng, (height, width), photos, skinlike=0.6 if outline is _capsules else 0.06)
+    stuff = _stuff(rng, (height, width), photos, skinlike)
     alpha = (mask[window].astype(np.float32) / 255)[..., None]
     stuff *= _roundness(rng, mask[window], reach)[..., None]
     image[window] = np.clip(image[window] * (1 - alpha) + stuff * alpha, 0, 255).astype(np.uint8)
-    return mask
 
 
 def _stuff(rng: np.random.Generator, size: tuple[int, int], photos: Backgrounds, skinlike: float) -> Array:

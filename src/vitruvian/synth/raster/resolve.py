@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from vitruvian.data.gbuffer import GBuffer, SynthPerson
+from vitruvian.data.gbuffer import MATERIAL, GBuffer, SynthPerson
 from vitruvian.synth.raster import Rasteriser, rasteriser
 from vitruvian.synth.raster.visibility import look
 from vitruvian.synth.surface import Scene
@@ -71,7 +71,8 @@ def join(scene: Scene) -> Mesh:
 def label(scene: Scene, mesh: Mesh, triangle_id: Array) -> GBuffer:
     """(H, W) int32 rows of mesh.faces (-1 = none) -> every label of the frame.
 
-    Surfaces of person -1 (furniture) hide what is behind them, key points too, and are background themselves.
+    Surfaces of person -1 (furniture) hide what is behind them, key points too; their part is background, their material
+    furniture.
     """
     if len(scene.people) > MAX_PEOPLE:
         raise ValueError(f"a scene holds at most {MAX_PEOPLE} people, this one has {len(scene.people)}")
@@ -81,12 +82,14 @@ def label(scene: Scene, mesh: Mesh, triangle_id: Array) -> GBuffer:
     size = triangle_id.shape
     person, first = _image(owner, hits, size, 0, np.uint8), _image(hits.depth, hits, size, np.nan, np.float32)
     people = tuple(_person(scene, i, person, first) for i in range(len(scene.people)))
-    on_people = np.flatnonzero(owner)
+    on_people, solid = np.flatnonzero(owner), hits.pixel[owner == 0]
     hits, surface = hits.take(on_people), surface[on_people]
     part, material, rest = _surface_labels(scene, mesh, hits, surface)
+    materials = _image(material, hits, size, MATERIAL["background"], np.uint8)
+    materials.reshape(-1)[solid] = MATERIAL["furniture"]
     return GBuffer(
         person=person,
-        material=_image(material, hits, size, 0, np.uint8),
+        material=materials,
         part=_image(part, hits, size, 0, np.uint8),
         depth=_image(hits.depth, hits, size, np.nan, np.float32),
         normal=_image(normals(mesh, hits), hits, size, np.nan, np.float32),

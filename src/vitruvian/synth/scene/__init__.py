@@ -24,6 +24,7 @@ TOUCHING = 6
 TRIES = 6
 CLEAR = 0.45  # share of the framed points that must be in sight
 GRID = (12, 9)  # cells of the coarse view that judges this
+BEHIND = 0.06  # metres; who is no further behind a thing than this may lean on it and be seen
 ELBOW_ROOM = 0.12  # metres between the camera and any body or furniture
 
 
@@ -84,19 +85,18 @@ def _frame(stage: Stage, framing: str, size: tuple[int, int], key: str) -> Scene
 
 
 def _clear(camera: Camera, shown: Array, world: list[Figure], solids: list[Surface], size: tuple[int, int]) -> bool:
-    """True when at least CLEAR of the framed points have nothing before them, judged on a coarse grid of points."""
+    """True when at least CLEAR of the framed points have nobody else and nothing before them, judged on a coarse grid."""
     target = camera.see(shown.astype(np.float64))
     cloud = [camera.see(f.vertices.astype(np.float64)) for f in world] + [camera.see(_sown(s)) for s in solids]
-    points = np.concatenate(cloud)
-    if np.linalg.norm(points, axis=1).min() < ELBOW_ROOM:
+    if min(np.linalg.norm(points, axis=1).min() for points in cloud) < ELBOW_ROOM:
         return False
     nearest = np.full(GRID[0] * GRID[1], np.inf)
-    points = points[points[:, 2] > 0.05]
-    cell, inside = _cells(points, camera, size)
-    np.minimum.at(nearest, cell[inside], points[inside, 2])
-    depth = max(0.06, 0.4 * float(np.ptp(target[:, 2])))
+    for points in cloud[1:]:
+        ahead = points[points[:, 2] > 0.05]
+        cell, inside = _cells(ahead, camera, size)
+        np.minimum.at(nearest, cell[inside], ahead[inside, 2])
     cell, inside = _cells(target, camera, size)
-    free = target[:, 2] < nearest[cell] + depth
+    free = target[:, 2] < nearest[cell] + BEHIND
     return bool((free & inside).sum() >= CLEAR * max(int(inside.sum()), 1))
 
 

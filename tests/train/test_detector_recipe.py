@@ -1,0 +1,36 @@
+"""The recipe of the packaged detector: it begins as the packaged model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vitruvian.errors import UsageError
+from vitruvian.model import Model
+from vitruvian.recipes.detector import SPEC, new_model
+from vitruvian.types import HeadSpec
+
+SMALL = replace(SPEC, dim=32, depth=2, heads_attn=2, mlp=64, size=(64, 64))
+TRUNK = replace(SMALL, name="trunk", depth=4, size=(64, 48), heads=(HeadSpec("seg", out=28, upsample=(8,), kind="shuffle"),))
+
+
+def test_a_detector_has_the_stem_and_first_blocks_of_its_start() -> None:
+    trunk = Model(TRUNK)
+    theirs, ours = trunk.backbone.state_dict(), new_model(SMALL, trunk).backbone.state_dict()
+    shared = [k for k in ours if k.startswith(("stem.", "blocks."))]
+    assert len(shared) > 20 and all(torch.equal(ours[k], theirs[k]) for k in shared)
+    assert ours["position"].shape == (1, 16, 32)
+    assert torch.allclose(ours["position"].mean(1), theirs["position"].mean(1), atol=0.01)
+
+
+def test_its_centre_map_starts_near_zero() -> None:
+    with torch.inference_mode():
+        maps = new_model(SMALL).eval()(torch.randn(2, 3, 64, 64))["person"]
+    assert maps[:, 0].sigmoid().mean() < 0.05
+
+
+def test_another_width_is_refused() -> None:
+    with pytest.raises(UsageError, match="not as wide"):
+        new_model(SMALL, Model(replace(TRUNK, dim=48, heads_attn=3)))
