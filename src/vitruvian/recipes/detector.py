@@ -2,7 +2,7 @@
 
 It begins with the stem and the first blocks of the packaged model, which have seen people; `--start none` begins with nothing.
 
-python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth --held-out runs/embedded/held-out
+python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth-2 --held-out runs/embedded/held-out
 
 Uses geometry that `vitruvian synth` (or the recipe `embedded`) has written. The score threshold is chosen on pictures of the
 held-out geometry, never on photos, and saved with the head. The same command goes on where it was stopped.

@@ -2,8 +2,8 @@
 
 python -m vitruvian.recipes.embedded --work runs/embedded
 
-Renders the geometry once, trains in stages of growing input size (a small picture teaches the same pose many times faster),
-writes the weights. The same command goes on where it was stopped. Expected figures and hardware: docs/results/embedded.md.
+Trains in stages of growing input size (a small picture teaches the same pose many times faster), renders each stage's geometry
+before it, writes the weights after it. The same command goes on where it was stopped. Expected figures and hardware: docs/results/embedded.md.
 """
 
 from __future__ import annotations
@@ -50,18 +50,21 @@ SPEC = ModelSpec(
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's."""
+    """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's; `geometry`: the seed
+    of its frames and how many."""
 
     size: tuple[int, int]
     steps: int
     batch: int
     lr: float
     sigma: float
+    geometry: tuple[int, int]
 
 
 STAGES = (
-    Stage((128, 96), steps=1500, batch=48, lr=1.0e-3, sigma=1.3),
-    Stage((192, 144), steps=700, batch=32, lr=6.0e-4, sigma=1.6),
+    Stage((128, 96), steps=1500, batch=48, lr=1.0e-3, sigma=1.3, geometry=(1, 6_000)),
+    Stage((192, 144), steps=700, batch=32, lr=6.0e-4, sigma=1.6, geometry=(1, 6_000)),
+    Stage((192, 144), steps=3000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(2, 8_000)),
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
@@ -125,15 +128,16 @@ def transfer(state: dict[str, Tensor], old: ModelSpec, new: ModelSpec) -> dict[s
     return moved
 
 
-def prepare(work: Path, count: int, held_out: int, workers: int) -> None:
-    """Render the training and the held-out geometry; what exists is kept."""
-    generate(work / "synth", count, GEOMETRY, seed=1, workers=workers, images=False)
-    generate(work / "held-out", held_out, GEOMETRY, seed=900_001, workers=workers, images=False)
+def geometry(work: Path, stage: Stage, workers: int) -> Path:
+    """The folder of a stage's frames, rendered as far as they are not there."""
+    seed, count = stage.geometry
+    return generate(work / f"synth-{seed}", count, GEOMETRY, seed=seed, workers=workers, images=False).folder
 
 
 def run_stage(work: Path, number: int, start: Path | None, threads: int, workers: int) -> bool:
     """Train one stage from the weights before it; True when it is finished."""
     stage = STAGES[number]
+    frames = geometry(work, stage, workers + 1)
     spec = at_stage(SPEC, stage)
     torch.manual_seed(number)
     model = Model(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,7 +149,7 @@ def run_stage(work: Path, number: int, start: Path | None, threads: int, workers
         floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS, seed=100 + number, threads=threads, workers=workers, log_every=50,
         checkpoint_every=500,
     )  # fmt: skip
-    return train(config, model, list(tasks()), SynthViews.of(work / "synth", spec)).finished
+    return train(config, model, list(tasks()), SynthViews.of(frames, spec)).finished
 
 
 def _initial(work: Path, number: int, spec: ModelSpec, start: Path | None) -> dict[str, Tensor] | None:
@@ -169,13 +173,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The whole recipe; see the head of this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--work", type=Path, required=True, help="folder of geometry, checkpoints and logs")
-    parser.add_argument("--count", type=int, default=6_000, help="frames of geometry")
-    parser.add_argument("--held-out", type=int, default=500)
+    parser.add_argument("--held-out", type=int, default=500, help="frames of geometry for figures")
     parser.add_argument("--start", type=Path, default=None, help="weights to go on from")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args(arguments)
-    prepare(chosen.work, chosen.count, chosen.held_out, chosen.workers + 1)
+    generate(chosen.work / "held-out", chosen.held_out, GEOMETRY, seed=900_001, workers=chosen.workers + 1, images=False)
     for number in range(len(STAGES)):
         if not run_stage(chosen.work, number, chosen.start, chosen.threads, chosen.workers):
             return 1
