@@ -172,7 +172,3 @@ def _run(given: list[str]) -> int:
 def _tell(line: str, code: int) -> int:
     print(" ".join(line.split()), file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

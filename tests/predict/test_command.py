@@ -371,7 +371,7 @@ class TestBadInput:
             photo(f"{i:02}.jpg", seed=i)
         out = tmp_path / "out"
         words = ["predict", tmp_path / "photos", "--model", tiny, "--out", out, "--detector", "whole-image", "--no-draw"]
-        command = [sys.executable, "-m", "vitruvian.cli", *map(str, words)]
+        command = [sys.executable, "-m", "vitruvian", *map(str, words)]
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -3,7 +3,8 @@
 python -m vitruvian.recipes.embedded --work runs/embedded
 
 Trains in stages of growing input size (a small picture teaches the same pose many times faster), renders each stage's geometry
-before it, writes the weights after it. The same command goes on where it was stopped. Expected figures and hardware: docs/results/embedded.md.
+before it, writes the weights after it. The same command goes on where it was stopped.
+Expected figures and hardware: docs/results/embedded.md.
 """
 
 from __future__ import annotations

@@ -1,0 +1,54 @@
+"""How long the packaged model takes for a photo: the whole command, and in a loaded process.
+
+python benchmarks/embedded.py PHOTO [--runs 7] [--detector auto]
+
+Rounds of both are interleaved; the median of each is told. All four tasks; the command also writes files and overlay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import vitruvian
+from vitruvian.evaluate.report import processor, table
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("photo", type=Path)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--detector", default="auto")
+    chosen = parser.parse_args(arguments)
+    predictor = vitruvian.load("vitruvian-s", detector=chosen.detector)
+    people = len(predictor.predict(chosen.photo).people)
+    command, loaded = [], []
+    with tempfile.TemporaryDirectory() as out:
+        options = ["--detector", chosen.detector, "--out", out, "--overwrite"]
+        for _ in range(chosen.runs):
+            whole = [sys.executable, "-m", "vitruvian", "predict", str(chosen.photo), *options]
+            command.append(timed(lambda run=whole: subprocess.run(run, check=True, capture_output=True)))
+            loaded.append(timed(lambda: predictor.predict(chosen.photo)))
+    print(f"{chosen.photo.name}, {people} people, detector {chosen.detector}; {processor()}\n")
+    rows = [
+        ("vitruvian predict, start-up to files", f"{statistics.median(command):.2f}", f"{min(command):.2f}"),
+        ("predictor.predict, loaded", f"{statistics.median(loaded):.3f}", f"{min(loaded):.3f}"),
+    ]
+    print(table(("what", "median s", "best s"), rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
