@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -135,27 +134,35 @@ def geometry(work: Path, stage: Stage, workers: int) -> Path:
     return generate(work / f"synth-{seed}", count, GEOMETRY, seed=seed, workers=workers, images=False).folder
 
 
-def run_stage(work: Path, number: int, start: Path | None, threads: int, workers: int) -> bool:
+def shortened(stages: Sequence[Stage], share: float) -> tuple[Stage, ...]:
+    """The same stages with that share of their steps and frames, to try the whole pipeline in minutes."""
+    return tuple(
+        replace(s, steps=max(10, round(s.steps * share)), geometry=(s.geometry[0], max(20, round(s.geometry[1] * share))))
+        for s in stages
+    )
+
+
+def run_stage(work: Path, stages: Sequence[Stage], number: int, start: Path | None, threads: int, workers: int) -> bool:
     """Train one stage from the weights before it; True when it is finished."""
-    stage = STAGES[number]
+    stage = stages[number]
     frames = geometry(work, stage, workers + 1)
     spec = at_stage(SPEC, stage)
     torch.manual_seed(number)
     model = Model(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = _initial(work, number, spec, start)
+    state = _initial(work, stages, number, spec, start)
     if state is not None:
         model.load_state_dict(state)
     config = TrainConfig(
-        folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr, warmup=150, schedule="cosine",
+        folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr, warmup=min(150, stage.steps // 5), schedule="cosine",
         floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS, seed=100 + number, threads=threads, workers=workers, log_every=50,
         checkpoint_every=500,
     )  # fmt: skip
     return train(config, model, list(tasks()), SynthViews.of(frames, spec)).finished
 
 
-def _initial(work: Path, number: int, spec: ModelSpec, start: Path | None) -> dict[str, Tensor] | None:
+def _initial(work: Path, stages: Sequence[Stage], number: int, spec: ModelSpec, start: Path | None) -> dict[str, Tensor] | None:
     if number > 0:
-        before = at_stage(SPEC, STAGES[number - 1])
+        before = at_stage(SPEC, stages[number - 1])
         return transfer(read_weights(work / f"stage-{number}"), before, spec)
     if start is None:
         return None
@@ -163,11 +170,12 @@ def _initial(work: Path, number: int, spec: ModelSpec, start: Path | None) -> di
     return transfer(loaded.model.state_dict(), loaded.card.spec, spec)
 
 
-def export(work: Path, number: int, out: Path, provenance: dict[str, Any]) -> None:
+def export(work: Path, stages: Sequence[Stage], number: int, out: Path) -> None:
     """Write the averaged weights of a stage as bf16, with the spec of its input size."""
-    model = Model(at_stage(SPEC, STAGES[number]))
+    model = Model(at_stage(SPEC, stages[number]))
     model.load_state_dict(read_weights(work / f"stage-{number + 1}"))
-    save(out, model, provenance=provenance)
+    views = sum(s.steps * s.batch for s in stages[: number + 1])
+    save(out, model, provenance={"recipe": "embedded", "stage": number + 1, "views": views})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -178,14 +186,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--start", type=Path, default=None, help="weights to go on from")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--share", type=float, default=1.0, help="of all steps and frames; 0.02 tries the pipeline in minutes")
     chosen = parser.parse_args(arguments)
+    stages = STAGES if chosen.share == 1 else shortened(STAGES, chosen.share)
     generate(chosen.work / "held-out", chosen.held_out, GEOMETRY, seed=900_001, workers=chosen.workers + 1, images=False)
-    for number in range(len(STAGES)):
-        if not run_stage(chosen.work, number, chosen.start, chosen.threads, chosen.workers):
+    for number in range(len(stages)):
+        if not run_stage(chosen.work, stages, number, chosen.start, chosen.threads, chosen.workers):
             return 1
-        export(
-            chosen.work, number, chosen.work / f"stage-{number + 1}.safetensors", {"recipe": "embedded", "stage": number + 1}
-        )
+        export(chosen.work, stages, number, chosen.work / f"stage-{number + 1}.safetensors")
     return 0
 
 
