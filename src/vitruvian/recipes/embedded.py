@@ -153,9 +153,9 @@ def run_stage(work: Path, stages: Sequence[Stage], number: int, start: Path | No
     if state is not None:
         model.load_state_dict(state)
     config = TrainConfig(
-        folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr, warmup=min(150, stage.steps // 5), schedule="cosine",
-        floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS, seed=100 + number, threads=threads, workers=workers, log_every=50,
-        checkpoint_every=500,
+        folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr,
+        warmup=min(150, stage.steps // 5), schedule="cosine", floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS,
+        seed=100 + number, threads=threads, workers=workers, log_every=50, checkpoint_every=500,
     )  # fmt: skip
     return train(config, model, list(tasks()), SynthViews.of(frames, spec)).finished
 
