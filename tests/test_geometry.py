@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -28,6 +29,23 @@ def test_warp_puts_pixels_where_points_go() -> None:
         crop = Crop(made.matrix, made.size, made.source_size, flipped)
         y, x = np.unravel_index(np.argmax(geometry.warp(image, crop)), (64, 48))
         np.testing.assert_allclose([x, y], crop.points_to_input(np.array([50.0, 30.0])), atol=1.0)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize("rotation", [0.0, 40.0])
+def test_warp_area_is_warp_without_skipped_pixels(flipped: bool, rotation: float) -> None:
+    yy, xx = np.mgrid[0:400, 0:600].astype(np.float32)
+    made = geometry.make_crop(np.array([150, 40, 450, 340]), (64, 48), (400, 600), rotation=rotation)
+    crop = Crop(made.matrix, made.size, made.source_size, flipped)
+    inside = cv2.erode(np.uint8(geometry.warp(np.ones_like(xx), crop) > 0.999), np.ones((5, 5), np.uint8)) > 0
+    for ramp in (xx, yy):
+        np.testing.assert_allclose(geometry.warp_area(ramp, crop)[inside], geometry.warp(ramp, crop)[inside], atol=0.6)
+    noise = RNG.normal(0, 1, (400, 600)).astype(np.float32)
+    assert geometry.warp_area(noise, crop)[inside].std() < 0.4 * geometry.warp(noise, crop)[inside].std()
+    enlarged = geometry.make_crop(np.array([10, 10, 20, 20]), (64, 48), (400, 600))
+    assert np.array_equal(geometry.warp_area(noise, enlarged), geometry.warp(noise, enlarged))
+    outside = Crop(made.matrix - np.array([[0, 0, 9000], [0, 0, 0]]), made.size, made.source_size)
+    assert not geometry.warp_area(noise, outside).any()
 
 
 def test_map_to_source_undoes_warp() -> None:

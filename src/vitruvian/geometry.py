@@ -81,6 +81,24 @@ def warp(image: Array, crop: Crop, border: float = 0.0, nearest: bool = False) -
     return np.ascontiguousarray(out[:, ::-1]) if crop.flipped else out
 
 
+def warp_area(image: Array, crop: Crop) -> Array:
+    """`warp` for photos that does not skip pixels: what the crop makes smaller is first reduced by averaging areas."""
+    gain = float(np.sqrt(abs(np.linalg.det(crop.matrix[:, :2]))))
+    height, width = crop.size
+    corners = crop.points_to_source(np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], np.float64))
+    margin = 2 / gain
+    limit = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(corners.min(0) - margin), 0, limit).astype(int)
+    high = np.clip(np.ceil(corners.max(0) + margin) + 1, 0, limit).astype(int)
+    if gain >= 1 or (high <= low).any():
+        return warp(image, crop)
+    size = np.maximum(np.round((high - low) * gain), 1).astype(int)
+    small = cv2.resize(image[low[1] : high[1], low[0] : high[0]], (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    step = (high - low) / size
+    to_source = np.array([[step[0], 0, step[0] / 2 - 0.5 + low[0]], [0, step[1], step[1] / 2 - 0.5 + low[1]], [0, 0, 1]])
+    return warp(small, Crop(crop.matrix @ to_source, crop.size, small.shape[:2], crop.flipped))
+
+
 def map_to_source(values: Array, crop: Crop, border: float = np.nan, nearest: bool = False) -> Array:
     """Input-frame map (H, W[, C]) -> source frame; `border` outside the crop, whose outer pixels count with their full area."""
     if crop.flipped:

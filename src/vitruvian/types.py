@@ -194,7 +194,8 @@ class ModelSpec:
     """All that is needed to build a model and to feed it; saved with its weights.
 
     size (H, W) of the input; padding is that of the patch convolution (0 or 2); mean and std on the 0..255 scale, RGB;
-    keypoint codec: `official` multiplies by the full size on the way back, `exact` is the true inverse.
+    keypoint codec: `official` multiplies by the full size on the way back, `exact` is the true inverse. resample: how a photo
+    is made smaller for the input: `bilinear`, as officially, skips pixels; `area` takes all of them into account.
     """
 
     name: str
@@ -214,6 +215,7 @@ class ModelSpec:
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     codec: Codec = "exact"
+    resample: Literal["bilinear", "area"] = "bilinear"
     sigma: float = 2.0
     licence: str = "unknown"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,9 +37,9 @@ def test_boxes_outline_what_is_seen(seed):
     boxes = visible_boxes(frame.person, whole)
     assert len(whole) == len(frame.people) == 2
     assert 1 <= len(boxes) <= 2
-    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, :2] >= -0.5).all()
     assert (boxes[:, 2:] < (120, 90)).all()
-    for x0, y0, x1, y1 in boxes.astype(int):
+    for x0, y0, x1, y1 in (boxes + [0.5, 0.5, -0.5, -0.5]).astype(int):
         assert frame.person[y0 : y1 + 1, x0].any() and frame.person[y0 : y1 + 1, x1].any()
         assert frame.person[y0, x0 : x1 + 1].any() and frame.person[y1, x0 : x1 + 1].any()
 
@@ -54,6 +56,17 @@ def test_everybody_keeps_their_size_in_metres():
     np.testing.assert_allclose(sizes, 20 * 3 / 90, rtol=0.05)
 
 
+def test_frames_made_for_crops_mostly_give_way(tmp_path):
+    (tmp_path / "gbuffers").mkdir()
+    for number, framing in enumerate(("bust", "full", "full", "full")):
+        frame = group()
+        who = replace(frame.people[0], info={"framing": framing})
+        write_gbuffer(tmp_path / f"gbuffers/{number}.npz", replace(frame, people=(who,), key=framing))
+    views = FrameViews(tmp_path, SPEC, FrameParams(groups=(0.0, 1.0)))
+    keys = [views.example(0, np.random.default_rng(seed))[2] for seed in range(80)]
+    assert 0.15 < keys.count("bust") / len(keys) < 0.55
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_who_was_cut_below_stands_at_the_lower_border(seed):
     cut = group(box=(20, 30, 39, 79))
@@ -64,7 +77,7 @@ def test_who_was_cut_below_stands_at_the_lower_border(seed):
 def test_who_is_hidden_is_not_to_be_found():
     person = np.zeros((40, 40), np.uint8)
     person[:20], person[30, :3] = 1, 2
-    assert visible_boxes(person, np.array([800, 600])).tolist() == [[0, 0, 39, 19]]
+    assert visible_boxes(person, np.array([800, 600])).tolist() == [[-0.5, -0.5, 39.5, 19.5]]
     assert visible_boxes(person * 0, np.array([800])).shape == (0, 4)
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from vitruvian.synth.body import Body
 from vitruvian.synth.clothes.garments import drape, fit, patterns
+from vitruvian.synth.clothes.props import sample_props
 from vitruvian.synth.clothes.regions import Piece, region
-from vitruvian.synth.clothes.wardrobe import cover, sample_outfit
+from vitruvian.synth.clothes.wardrobe import cover, sample_outfit, seated
 from vitruvian.synth.meshes import cut, refine
+from vitruvian.synth.poses import INFANT, draw_pose
 from vitruvian.synth.poses.posing import axis_rotation
 from vitruvian.synth.raster.resolve import resolve
 from vitruvian.synth.scene.camera import place_camera
@@ -21,7 +23,7 @@ from vitruvian.vocab import class_set
 
 
 @pytest.mark.parametrize("adult", [True, False])
-@pytest.mark.parametrize("female", [0.0, 1.0])
+@pytest.mark.parametrize("female", [0.0, 0.3, 0.5, 0.7, 1.0])
 def test_everybody_is_clothed(female, adult):
     chart, levels = patterns().body, patterns().levels
     seat = (np.abs(chart.z - levels.hip) < 0.05) & (chart.arm < 0)
@@ -34,6 +36,27 @@ def test_everybody_is_clothed(female, adult):
             assert adult and female == 0
         else:
             assert (depth[chest] > 0).mean() > 0.9, outfit.words
+
+
+def test_no_skirt_balloons_over_bent_hips_or_meets_a_long_shirt():
+    skirts = 0
+    for seed in range(120):
+        outfit = sample_outfit(np.random.default_rng(seed), 1.0, True)
+        skirt = next((p for p in outfit.pieces if p.kind == "skirt"), None)
+        if skirt is None:
+            continue
+        skirts += 1
+        (bent,) = [p for p in seated(outfit).pieces if p.kind == "skirt"]
+        assert bent.flare <= 0.02 and bent.leg <= 0.45
+        assert all(p.hem >= skirt.waist - 0.041 for p in outfit.pieces if p.kind == "upper")
+    assert skirts > 10
+
+
+def test_infants_carry_nothing_and_do_what_infants_do():
+    allowed = {"standing", "sitting", "floor_sitting", "crawling", "lying"}
+    assert {draw_pose(np.random.default_rng(seed), INFANT).family for seed in range(200)} == allowed
+    worn = {word for seed in range(200) for word in sample_props(np.random.default_rng(seed), infant=True).others}
+    assert worn and not {"backpack", "bag", "belt", "watch"} & worn
 
 
 def test_children_show_no_bare_torso_or_thighs():

@@ -25,7 +25,7 @@ FORMAT = 1
 # What the eye sees at a pixel, decided by geometry; its colour and texture are drawn later.
 MATERIALS = (
     "background", "skin", "lips", "brow", "beard", "nail", "sclera", "iris", "pupil", "lash", "mouth", "teeth", "tongue",
-    "hair", "upper_cloth", "lower_cloth", "shoe", "sock", "apparel", "furniture",
+    "hair", "upper_cloth", "lower_cloth", "shoe", "sock", "apparel", "furniture", "outer_cloth", "headwear",
 )  # fmt: skip
 MATERIAL = {name: i for i, name in enumerate(MATERIALS)}
 

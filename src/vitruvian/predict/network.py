@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vitruvian.errors import UsageError, unknown_name
-from vitruvian.geometry import make_crop, warp
+from vitruvian.geometry import make_crop, warp, warp_area
 from vitruvian.model import Model
 from vitruvian.predict.device import Compute
 from vitruvian.tasks import TASKS, task
@@ -31,7 +31,8 @@ def task_of(head: HeadSpec) -> Task:
 
 def input_of(image: Array, crops: Sequence[Crop], spec: ModelSpec, device: torch.device) -> Tensor:
     """(H, W, 3) uint8 RGB -> (B, 3, h, w) normalised float32 on the device."""
-    pixels = np.stack([warp(image, crop) for crop in crops]).astype(np.float32)
+    fetch = warp_area if spec.resample == "area" else warp
+    pixels = np.stack([fetch(image, crop) for crop in crops]).astype(np.float32)
     pixels -= np.array(spec.mean, np.float32)
     pixels /= np.array(spec.std, np.float32)
     return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).to(device)

@@ -34,7 +34,8 @@ from vitruvian.types import Boxes, HeadSpec, ModelSpec
 from vitruvian.weights.load import load, save
 
 SPEC = ModelSpec(
-    name="person", size=(256, 256), dim=256, depth=4, heads_attn=4, mlp=1024, stem="conv", fit="pad", licence="Apache-2.0",
+    name="person", size=(256, 256), dim=256, depth=4, heads_attn=4, mlp=1024, stem="conv", fit="pad", resample="area",
+    licence="Apache-2.0",
     heads=(HeadSpec("person", upsample=(96,), conv=(64,), out=5, kind="shuffle", options={"refine": "full"}),),
 )  # fmt: skip
 RARE = -4.6  # logit of 1 %: middles are rare, and a start at one half would drown the first steps (RetinaNet, arXiv 1708.02002)

@@ -37,8 +37,8 @@ from vitruvian.weights.load import load, save
 
 UPSAMPLE = (128, 64)
 SPEC = ModelSpec(
-    name="vitruvian-s", size=(192, 144), dim=256, depth=10, heads_attn=4, mlp=1024, stem="conv", sigma=1.6, codec="exact",
-    licence="Apache-2.0",
+    name="vitruvian-s", size=(192, 144), dim=256, depth=10, heads_attn=4, mlp=1024, stem="conv", sigma=1.6,
+    codec="exact", resample="area", licence="Apache-2.0",
     heads=(
         HeadSpec("pose", UPSAMPLE, out=133, vocabulary="wholebody133", kind="shuffle", options={"activation": "softmax"}),
         HeadSpec("seg", upsample=UPSAMPLE, out=28, vocabulary="body28", kind="shuffle"),
@@ -64,7 +64,7 @@ class Stage:
 STAGES = (
     Stage((128, 96), steps=1500, batch=48, lr=1.0e-3, sigma=1.3, geometry=(1, 6_000)),
     Stage((192, 144), steps=700, batch=32, lr=6.0e-4, sigma=1.6, geometry=(1, 6_000)),
-    Stage((192, 144), steps=3000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(2, 8_000)),
+    Stage((192, 144), steps=1900, batch=32, lr=5.0e-4, sigma=1.6, geometry=(2, 8_000)),
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
@@ -154,7 +154,7 @@ def run_stage(work: Path, stages: Sequence[Stage], number: int, start: Path | No
         model.load_state_dict(state)
     config = TrainConfig(
         folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr,
-        warmup=min(150, stage.steps // 5), schedule="cosine", floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS,
+        warmup=min(150, stage.steps // 4), schedule="cosine", floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS,
         seed=100 + number, threads=threads, workers=workers, log_every=50, checkpoint_every=500,
     )  # fmt: skip
     return train(config, model, list(tasks()), SynthViews.of(frames, spec)).finished

@@ -1,7 +1,8 @@
 """Whole pictures for the detector: none to several people of many sizes, out of cached geometry, in one fresh appearance.
 
-Frames of geometry are shrunk or enlarged and set side by side, the far ones first, into one new frame; light, surroundings and
-camera faults are then drawn as for any other. Who was cut by the border of their own frame stands at that border of the new.
+Frames of geometry are shrunk or enlarged and set into one new frame, where nearer people hide farther ones; light,
+surroundings and camera faults are then drawn as for any other. Who was cut by the border of their own frame stands at that
+border of the new.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from vitruvian.synth.appearance.layers import gather, whole_frame
 from vitruvian.tasks.person import Person
 from vitruvian.types import Array, Crop, ModelSpec, Sample
 
+CLOSE = ("half", "bust", "face", "hand")
+REDRAWS = 6
 ASPECTS = (4 / 3, 3 / 2, 16 / 9, 1.0, 3 / 4, 2 / 3, 9 / 16)  # width over height of photos
 ASPECT_CHANCES = (0.22, 0.22, 0.13, 0.1, 0.15, 0.12, 0.06)
 
@@ -31,6 +34,7 @@ class FrameParams:
     """groups: chances of 0, 1, 2, ... frames of geometry, each of one to three people; longer: the longer side of a group's
     framed person as a share of the picture's longer side, drawn evenly in its logarithm; enlarge: at most.
 
+    close: chance to keep a frame of half a body or less; few people in photos are cut on several sides.
     hidden: people of whom less than this share, or fewer than `pixels` pixels, is left in sight are not to be found.
     """
 
@@ -39,6 +43,7 @@ class FrameParams:
     enlarge: float = 1.7
     flip: float = 0.5
     occlude: float = 0.25
+    close: float = 0.25
     hidden: float = 0.08
     pixels: int = 12
 
@@ -64,10 +69,20 @@ class FrameViews:
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """A picture with the people of frame `index` and of others drawn by `rng`."""
         count = int(rng.choice(len(self.params.groups), p=np.array(self.params.groups)))
-        chosen = [index, *rng.integers(len(self.files), size=max(count - 1, 0)).tolist()][:count]
-        sample, crop = frame_view([read_gbuffer(self.files[i]) for i in chosen], rng, self.spec.size, self.params)
+        groups = [self._group(int(i), rng) for i in [index, *rng.integers(len(self.files), size=max(count - 1, 0))][:count]]
+        sample, crop = frame_view(groups, rng, self.spec.size, self.params)
         target = Person().encode(sample, crop, self.spec)
         return warp(sample.image, crop), {"person": target}, sample.key or str(index)
+
+    def _group(self, index: int, rng: np.random.Generator) -> GBuffer:
+        """Frame `index`; one that is framed for a crop, and so cut on several sides, mostly gives way to another."""
+        for _ in range(REDRAWS):
+            group = read_gbuffer(self.files[index])
+            framing = group.people[0].info.get("framing") if group.people else None
+            if framing not in CLOSE or rng.random() < self.params.close:
+                break
+            index = int(rng.integers(len(self.files)))
+        return group
 
 
 def frame_view(
@@ -209,10 +224,11 @@ def _occlude(image: Array, rng: np.random.Generator, photos: Backgrounds) -> Arr
 
 
 def visible_boxes(person: Array, whole: Array, params: FrameParams = DEFAULT) -> Array:
-    """(N, 4) float32 xyxy outlines of all of whom enough is seen; person (H, W) from 1; whole (P,) pixels, hidden ones too."""
+    """(N, 4) float32 xyxy outlines, around whole pixels, of all of whom enough is seen; person (H, W) from 1; whole (P,)
+    pixels, hidden ones too."""
     boxes = []
     for number, area in enumerate(whole.tolist(), 1):
         rows, columns = np.nonzero(person == number)
         if len(rows) >= max(params.pixels, params.hidden * area):
-            boxes.append([columns.min(), rows.min(), columns.max(), rows.max()])
+            boxes.append([columns.min() - 0.5, rows.min() - 0.5, columns.max() + 0.5, rows.max() + 0.5])
     return np.array(boxes, np.float32).reshape(-1, 4)

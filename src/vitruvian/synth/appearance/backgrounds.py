@@ -57,6 +57,10 @@ class Backgrounds:
         x = rng.uniform(0, photo.shape[1] - width / scale)
         y = rng.uniform(0, photo.shape[0] - height / scale)
         mirror = rng.random() < 0.5
+        if scale < 1:  # as cameras and `geometry.warp_area` do, without skipping pixels
+            row, column = slice(int(y), int(y + height / scale) + 1), slice(int(x), int(x + width / scale) + 1)
+            small: Array = cv2.resize(photo[row, column], (width, height), interpolation=cv2.INTER_AREA)
+            return small[:, ::-1].copy() if mirror else small
         step = 1 / scale
         matrix = np.array([[-step if mirror else step, 0, x + (width - 1) * step * mirror], [0, step, y]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -81,7 +81,7 @@ def surfaces(layers: Layers, rng: np.random.Generator, photos: Backgrounds) -> S
     return out
 
 
-_CLOTH = ("upper_cloth", "lower_cloth", "apparel", "shoe", "sock")
+_CLOTH = ("upper_cloth", "outer_cloth", "lower_cloth", "apparel", "headwear", "shoe", "sock")
 
 
 def _flesh(out: Surfaces, run: slice, name: str, person: Person, layers: Layers, rng: np.random.Generator) -> None:
@@ -162,7 +162,7 @@ def _dress(out: Surfaces, run: slice, name: str, layers: Layers, rng: np.random.
     else:
         out.albedo[run] = textures.garment(rng, rest, pixel, photos, 0.5 if name == "lower_cloth" else 0.0)
     np.clip(out.albedo[run], 0.004, 0.92, out=out.albedo[run])
-    out.height[run] = _folds(rest, rng) * (0.35 if name in ("shoe", "sock", "apparel") else 1.0)
+    out.height[run] = _folds(rest, rng) * (0.35 if name in ("shoe", "sock", "apparel", "headwear") else 1.0)
     leather = rng.random() < (0.4 if name == "shoe" else 0.07)
     out.gloss[run], out.power[run] = (rng.uniform(0.1, 0.5), 25) if leather else (rng.uniform(0, 0.04), 6)
     out.wrap[run] = rng.uniform(0.03, 0.3)

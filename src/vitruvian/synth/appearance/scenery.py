@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -15,16 +16,25 @@ from vitruvian.types import Array
 Scene = Callable[[np.random.Generator, tuple[int, int], Backgrounds], Array]
 
 
-def _photo(rng: np.random.Generator, size: tuple[int, int], photos: Backgrounds) -> Array:
-    image = photos.window(rng, size, (1.0, 2.6))
-    if rng.random() < 0.12:  # a second photo beside, above or below: walls, floors, posters
-        other, edge = photos.window(rng, size, (1.0, 3.0)), rng.uniform(0.25, 0.75)
-        if rng.random() < 0.5:
-            row = int(size[0] * edge)
-            image[row:] = other[row:]
-        else:
-            column = int(size[1] * edge)
-            image[:, column:] = other[:, column:]
+def _photos(rng: np.random.Generator, size: tuple[int, int], photos: Backgrounds) -> Array:
+    """One photo, or a mosaic of several as shelves, walls and street fronts are, with pieces of others as things in it.
+
+    Photos are shown whole, so that the scene is as sharp and as crowded as the person before it: where only people are sharp,
+    a model learns to look for sharpness.
+    """
+    image = np.empty((*size, 3), np.uint8)
+    count = int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))
+    rows, columns = (np.sort(np.r_[0, n, rng.integers(0, n, count - 1)]) for n in size)
+    for top, low in pairwise(rows.tolist()):
+        for left, right in pairwise(columns.tolist()):
+            if low > top and right > left:
+                image[top:low, left:right] = photos.window(rng, (low - top, right - left), (1.0, 1.5))
+    for _ in range(int(rng.integers(0, 8))):
+        height, width = (max(2, int(n * rng.uniform(0.08, 0.4))) for n in size)
+        top, left = int(rng.integers(0, size[0] - height + 1)), int(rng.integers(0, size[1] - width + 1))
+        image[top : top + height, left : left + width] = photos.window(rng, (height, width), (1.0, 1.5))
+    if rng.random() < 0.5:
+        image = cv2.addWeighted(image, 1.8, cv2.GaussianBlur(image, (0, 0), 1.0), -0.8, 0)
     return image
 
 
@@ -121,7 +131,7 @@ def _dead_leaves(rng: np.random.Generator, size: tuple[int, int], photos: Backgr
 
 # (scene, how often)
 SCENES: tuple[tuple[Scene, float], ...] = (
-    (_photo, 0.62), (_room, 0.13), (_outdoors, 0.08), (_dead_leaves, 0.08), (_foliage, 0.04), (_noise, 0.05),
+    (_photos, 0.72), (_room, 0.1), (_outdoors, 0.06), (_dead_leaves, 0.06), (_foliage, 0.03), (_noise, 0.03),
 )  # fmt: skip
 
 
@@ -141,7 +151,7 @@ def backdrop(rng: np.random.Generator, size: tuple[int, int], photos: Background
     if rng.random() < 0.12:
         shapes.write_text(image, rng)
     image = _grade(image, rng)
-    if rng.random() < 0.4:  # shallow focus
+    if rng.random() < 0.2:  # shallow focus
         image = cv2.GaussianBlur(image, (0, 0), float(np.exp(rng.uniform(-0.7, 1.6)) * size[0] / 256))
     return image
 

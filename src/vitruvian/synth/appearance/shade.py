@@ -14,7 +14,7 @@ from vitruvian.synth.appearance.people import Surfaces
 from vitruvian.types import Array
 
 _FAR = 1e3
-_COVERS = ("hair", "upper_cloth", "lower_cloth", "shoe", "sock", "apparel")
+_COVERS = ("hair", "upper_cloth", "outer_cloth", "lower_cloth", "shoe", "sock", "apparel", "headwear")
 
 
 @dataclass(frozen=True)

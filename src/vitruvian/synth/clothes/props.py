@@ -33,6 +33,7 @@ SHARES = {
     "watch": 0.1,
     "glove": 0.03,
 }
+CARRIED = ("backpack", "bag", "belt", "watch")
 HATS = ("cap", "beanie", "brim", "helmet")
 
 
@@ -44,16 +45,16 @@ class Props:
     others: tuple[str, ...]
 
 
-def sample_props(rng: Rng) -> Props:
-    """Each kind by its share; one hat at most, one bag at most."""
-    drawn = [word for word, share in SHARES.items() if rng.random() < share]
+def sample_props(rng: Rng, infant: bool = False) -> Props:
+    """Each kind by its share; one hat at most, one bag at most; an infant carries nothing."""
+    drawn = [word for word, share in SHARES.items() if rng.random() < share and not (infant and word in CARRIED)]
     hats = [word for word in drawn if word in HATS]
     others = tuple(w for w in drawn if w not in HATS and not (w == "bag" and "backpack" in drawn))
     return Props(hats[0] if hats else None, others)
 
 
-def _surface(name: str, vertices: Array, rest: Array, faces: Array) -> Surface:
-    label = (class_set("body28").index("Apparel"), MATERIAL["apparel"])
+def _surface(name: str, vertices: Array, rest: Array, faces: Array, material: str = "apparel") -> Surface:
+    label = (class_set("body28").index("Apparel"), MATERIAL[material])
     scores = np.zeros((len(vertices), 1), np.float32)
     return Surface(name, vertices.astype(np.float32), faces.astype(np.int32), rest.astype(np.float32), scores, (label,), 0)
 
@@ -77,10 +78,11 @@ def hat_surfaces(word: str, rest: Array, transforms: Array, rng: Rng) -> list[Su
     field = (z - line - tilt * y).astype(np.float32)
     kept = cut(shape.fine.faces, field)
     crown = kept.take(points)
-    out = [_surface(word, _follow(matrix, crown), kept.take(shape.template), kept.faces)]
+    out = [_surface(word, _follow(matrix, crown), kept.take(shape.template), kept.faces, "headwear")]
     if word in ("cap", "brim"):
         edge = _brim(skull, line, tilt, word, rng)
-        out.append(_surface(word, _follow(matrix, edge), edge, grid_faces(4, 33 if word == "brim" else 17, word == "brim")))
+        faces = grid_faces(4, 33 if word == "brim" else 17, word == "brim")
+        out.append(_surface(word, _follow(matrix, edge), edge, faces, "headwear"))
     return out
 
 
@@ -143,15 +145,10 @@ def _watch(side: float) -> Band:
     return band
 
 
-def _clearance(dressed: Dressed) -> Array:
-    """(V,) how far the clothes stand off the tights at each of their vertices, metres at least."""
-    return dressed.reach
-
-
 def _band_surface(word: str, band: Band, extra: Array | float, dressed: Dressed) -> Surface | None:
     cloth, levels = patterns().tights, patterns().levels
     inside = band(cloth.chart, levels).astype(np.float32)
-    points = dressed.fit.tight + dressed.fit.normal * (_clearance(dressed) + extra)[:, None].astype(np.float32)
+    points = dressed.fit.tight + dressed.fit.normal * (dressed.reach + extra)[:, None].astype(np.float32)
     layer = finish(cloth, points, dressed.matrices, inside, None)
     return _surface(word, layer.vertices, layer.rest, layer.faces) if len(layer.faces) else None
 
@@ -161,7 +158,7 @@ def _pack(body: Body, dressed: Dressed, transforms: Array, rng: Rng) -> Surface:
     levels = patterns().levels
     chart = patterns().tights.chart
     near = (np.abs(chart.x) < 0.09) & (chart.z > levels.waist) & (chart.z < levels.chest + 0.08)
-    back = float((dressed.fit.tight + dressed.fit.normal * _clearance(dressed)[:, None])[near, 1].max())
+    back = float((dressed.fit.tight + dressed.fit.normal * dressed.reach[:, None])[near, 1].max())
     height, depth, width = float(rng.uniform(0.3, 0.5)), float(rng.uniform(0.1, 0.22)), float(rng.uniform(0.22, 0.34))
     points, faces = ellipsoid((1.0, 1.0, 1.0), 16, 24)
     points = np.sign(points) * np.abs(points) ** 0.45 * np.array([width, depth, height]) / 2
@@ -175,7 +172,7 @@ def _hip_bag(dressed: Dressed, transforms: Array, side: float, rng: Rng) -> Surf
     """A bag that hangs at the hip opposite to its shoulder strap."""
     chart, levels = patterns().tights.chart, patterns().levels
     near = (chart.x * -side > 0.05) & (np.abs(chart.z - levels.hip - 0.02) < 0.05) & (chart.arm < 0)
-    outer = (dressed.fit.tight + dressed.fit.normal * _clearance(dressed)[:, None])[near]
+    outer = (dressed.fit.tight + dressed.fit.normal * dressed.reach[:, None])[near]
     x = float(np.abs(outer[:, 0]).max())
     size = (float(rng.uniform(0.07, 0.12)), float(rng.uniform(0.2, 0.34)), float(rng.uniform(0.16, 0.28)))
     points, faces = box(size)
@@ -198,11 +195,18 @@ def _gloves(body: Body, rest: Array, transforms: Array, rng: Rng) -> Surface:
     return _surface("glove", skinned(kept.take(matrices), kept.take(points)), kept.take(body.template[rows]), kept.faces)
 
 
+def _long_sleeved(dressed: Dressed) -> bool:
+    """A cuff over the wrist hides a watch."""
+    return any(piece.kind == "upper" and piece.sleeve > 0.85 * patterns().levels.arm for piece, _ in dressed.layers)
+
+
 def prop_surfaces(body: Body, props: Props, dressed: Dressed, rest: Array, transforms: Array, rng: Rng) -> list[Surface]:
     """Every prop but the hat, over the finished clothes."""
     out: list[Surface | None] = []
     side = 1.0 if rng.random() < 0.5 else -1.0
     for word in props.others:
+        if word == "watch" and _long_sleeved(dressed):
+            continue
         if word == "backpack":
             out += [_pack(body, dressed, transforms, rng), _band_surface(word, _strap_pair, 0.006, dressed)]
         elif word == "bag":

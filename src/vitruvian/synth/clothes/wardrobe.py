@@ -16,6 +16,7 @@ from vitruvian.vocab import class_set
 
 Rng = np.random.Generator
 
+SEATED_FLARE, SEATED_LEG = 0.02, 0.45  # metres, at most, of a skirt over bent hips
 HIDDEN_BELOW = 0.028  # metres inside a hem from which what lies below is dropped
 SHRINK = 0.005  # metres that covered skin is drawn in near hems, so that it does not poke through
 
@@ -123,7 +124,7 @@ def _hoodie(rng: Rng) -> Piece:
 def _jacket(rng: Rng, inner: Piece) -> Piece:
     return Piece(
         "upper",
-        "upper_cloth",
+        "outer_cloth",
         sleeve=_sleeve(rng, "long"),
         hem=_u(rng, -0.085, 0.0),
         neck=(_u(rng, 0.02, 0.05), 0.10),
@@ -245,7 +246,7 @@ def sample_outfit(rng: Rng, female: float, adult: bool) -> Outfit:
     """Clothes for one person. female 0..1 leans the choice; children and adults are always clothed, only adult men
     sometimes bare-chested in shorts."""
     woman = rng.random() < female
-    if adult and not woman and rng.random() < 0.05:
+    if adult and not woman and female < 0.1 and rng.random() < 0.07:
         lower = replace(_shorts(rng), waist=_u(rng, 0.04, 0.09))
         shoes, foot = _footwear(rng, lower)
         return Outfit((lower, *shoes), {"upper": "none", "lower": "shorts", "feet": foot})
@@ -261,6 +262,15 @@ def sample_outfit(rng: Rng, female: float, adult: bool) -> Outfit:
         inner = replace(upper, sleeve=min(upper.sleeve, jacket.sleeve - 0.02)) if upper.sleeve > 0.02 else upper
         uppers, words["upper"] = (inner, jacket), f"jacket over {word}"
     return Outfit(_layered(rng, lowers, uppers, shoes), words)
+
+
+def seated(outfit: Outfit) -> Outfit:
+    """For bent hips: a wide or long skirt would stand off the thighs like a balloon."""
+    pieces = tuple(
+        replace(p, flare=min(p.flare, SEATED_FLARE), leg=min(p.leg, SEATED_LEG)) if p.kind == "skirt" else p
+        for p in outfit.pieces
+    )
+    return replace(outfit, pieces=pieces)
 
 
 def _modest(piece: Piece) -> Piece:
@@ -306,6 +316,8 @@ def _layered(rng: Rng, lowers: Sequence[Piece], uppers: Sequence[Piece], shoes: 
         inner = replace(first, hem=waist - 0.035, loose=min(first.loose, 0.02), gathered=True, gap=0.004)
         return (*socks, *[s for s in outer if s not in over_trousers], inner, *_raised(lowers), *over_trousers)
     outside = tuple(replace(p, gap=p.gap + 0.009, loose=max(p.loose, 0.008)) if p.hem < 0.16 else p for p in uppers)
+    if lowers[-1].kind == "skirt":  # its flare would come through a shirt that reaches lower
+        outside = tuple(replace(p, hem=max(p.hem, lowers[-1].waist - 0.04)) for p in outside)
     return (*socks, *[s for s in outer if s not in over_trousers], *lowers, *over_trousers, *outside)
 
 
@@ -379,5 +391,5 @@ def layer_labels(piece: Piece, layer: Draped) -> tuple[Array, tuple[tuple[int, i
         word = piece.kind.capitalize()
         scores = np.stack([layer.side, -layer.side], 1).astype(np.float32)
         return scores, ((classes.index(f"Left_{word}"), material), (classes.index(f"Right_{word}"), material))
-    part = "Upper_Clothing" if piece.material == "upper_cloth" else "Lower_Clothing"
+    part = "Upper_Clothing" if piece.kind == "upper" else "Lower_Clothing"
     return np.zeros((len(layer.vertices), 1), np.float32), ((classes.index(part), material),)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -308,9 +308,11 @@ FAMILIES: dict[Family, float] = {
 }  # fmt: skip
 
 
-def draw_pose(rng: Rng) -> Pose:
-    """A family by its share, its angles, a mirror image half of the time."""
-    families = list(FAMILIES)
+INFANT: tuple[Family, ...] = (standing, sitting, floor_sitting, crawling, lying)
+
+
+def draw_pose(rng: Rng, families: Sequence[Family] = tuple(FAMILIES)) -> Pose:
+    """One of the families by its share, its angles, a mirror image half of the time."""
     share = np.array([FAMILIES[f] for f in families])
     pose = families[rng.choice(len(families), p=share / share.sum())](rng)
     return mirrored(pose) if rng.random() < 0.5 else pose
@@ -321,12 +323,14 @@ def sample_gaze(rng: Rng) -> tuple[float, float]:
     return normal(rng, 0, 9), normal(rng, -3, 6)
 
 
-def sample_pose(rng: Rng, rig: Rig, gaze: tuple[float, float] = (0.0, 0.0)) -> tuple[Array, Pose]:
-    """Delta rotations (J, 3, 3) float32 and the pose taken: the first of a few draws without gross self-contact,
-    else the one with the least."""
+def sample_pose(
+    rng: Rng, rig: Rig, gaze: tuple[float, float] = (0.0, 0.0), families: Sequence[Family] = tuple(FAMILIES)
+) -> tuple[Array, Pose]:
+    """Delta rotations (J, 3, 3) float32 and the pose taken, of one of the families: the first of a few draws without gross
+    self-contact, else the one with the least."""
     best: tuple[float, Array, Pose] | None = None
     for _ in range(TRIES):
-        rotations, pose = bone_rotations(replace(draw_pose(rng), gaze=gaze), rig)
+        rotations, pose = bone_rotations(replace(draw_pose(rng, families), gaze=gaze), rig)
         depth = penetration(rig, rotations)
         if best is None or depth < best[0]:
             best = (depth, rotations, pose)

@@ -12,9 +12,9 @@ from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth.body import Body
 from vitruvian.synth.clothes.hair import Hair, grow, sample_hair, scalp, upright
 from vitruvian.synth.clothes.props import hat_surfaces, prop_surfaces, sample_props
-from vitruvian.synth.clothes.wardrobe import SHRINK, Dressed, Outfit, dress, layer_labels, sample_outfit
+from vitruvian.synth.clothes.wardrobe import SHRINK, Dressed, Outfit, dress, layer_labels, sample_outfit, seated
 from vitruvian.synth.meshes import corners, vertex_normals
-from vitruvian.synth.poses import sample_gaze, sample_pose
+from vitruvian.synth.poses import FAMILIES, INFANT, sample_gaze, sample_pose
 from vitruvian.synth.poses.expressions import sample_expression
 from vitruvian.synth.poses.posing import Rig
 from vitruvian.synth.surface import Points, Surface
@@ -25,6 +25,8 @@ Rng = np.random.Generator
 Labels = tuple[tuple[int, int], ...]
 
 ADULT_SHARE = 0.85
+INFANT_AGE = 0.2  # on the body's scale from 0, newborn, to 1, old
+BENT = ("sitting", "floor_sitting", "squatting", "kneeling", "riding", "lunging", "crawling")  # families with bent hips
 CLOTH = 0.04  # metres of loose cloth that may cover a point
 SHOE = 0.045
 SKIN = 0.015
@@ -68,10 +70,14 @@ def sample_figure(rng: Rng) -> Figure:
     female, age, adult = (_info(body, nearest, name) for name in ("gender", "age", "adult"))
     gaze = sample_gaze(rng)
     rest = body.rest(shape, sample_expression(rng, body.actions, gaze))
-    rotations, pose = sample_pose(rng, Rig.of(body.bone_names, body.parents, rest.heads), gaze)
+    infant = age < INFANT_AGE
+    rig = Rig.of(body.bone_names, body.parents, rest.heads)
+    rotations, pose = sample_pose(rng, rig, gaze, INFANT if infant else tuple(FAMILIES))
     outfit = sample_outfit(rng, female, adult > 0.5)
+    if pose.family in BENT:
+        outfit = seated(outfit)
     hair = sample_hair(rng, female, age)
-    props = sample_props(rng)
+    props = sample_props(rng, infant)
     posed = body.pose(rest.vertices, rest.heads, rotations)
     hair = upright(hair, posed.transforms)
     dressed = dress(body, outfit, rest.vertices, posed.transforms, rng)
