@@ -16,6 +16,7 @@ LEVELS = {
     "train": 4, "predict": 4, "synth": 4,
     "recipes": 5, "evaluate": 5, "doctor": 5,
     "cli": 6,
+    "__main__": 7,
 }  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 
