@@ -39,7 +39,7 @@ def test_boxes_outline_what_is_seen(seed):
     assert 1 <= len(boxes) <= 2
     assert (boxes[:, :2] >= -0.5).all()
     assert (boxes[:, 2:] < (120, 90)).all()
-    for x0, y0, x1, y1 in (boxes + [0.5, 0.5, -0.5, -0.5]).astype(int):
+    for x0, y0, x1, y1 in (boxes + np.array([0.5, 0.5, -0.5, -0.5])).astype(int):
         assert frame.person[y0 : y1 + 1, x0].any() and frame.person[y0 : y1 + 1, x1].any()
         assert frame.person[y0, x0 : x1 + 1].any() and frame.person[y1, x0 : x1 + 1].any()
 
