@@ -243,6 +243,42 @@ class TestBadInput:
         assert code == 1 and "1 done, 1 failed" in told
         assert "a.jpg: cannot be read (Permission denied)" in problems
 
+    def test_boxes_that_clip_to_nothing(self, predict: Any, photo: Photo, tmp_path: Path) -> None:
+        good, bad = photo("a.jpg"), photo("b.jpg")
+        (tmp_path / "b.csv").write_text("a.jpg,1,2,30,40\nb.jpg,-0.9,-0.9,-0.1,-0.1\n")
+        code, told, problems = predict(good, bad, "--boxes", tmp_path / "b.csv")
+        assert code == 1 and "1 done, 1 failed" in told
+        assert "lies outside the photo" in problems
+
+    @pytest.mark.parametrize("target", ["photos/a.jpg", "b.csv", "out/a.json", "out/a.parts.png"])
+    def test_the_coco_file_replaces_nothing_of_worth(self, predict: Any, photo: Photo, tmp_path: Path, target: str) -> None:
+        path, boxes = photo("a.jpg"), tmp_path / "b.csv"
+        boxes.write_text("a.jpg,1,2,30,40\n")
+        place = path if target.startswith("photos") else tmp_path / target
+        before = path.read_bytes()
+        code, _, problems = predict(path, "--boxes", boxes, "--coco", place)
+        assert code == 2 and "would replace" in problems
+        assert path.read_bytes() == before and boxes.read_text().startswith("a.jpg")
+
+    def test_a_file_of_the_users_is_not_replaced(self, predict: Any, photo: Photo, tmp_path: Path) -> None:
+        path = photo("a.jpg")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "a.json").write_text('{"shapes": []}')
+        code, _, problems = predict(path, "--overwrite")
+        assert code == 1 and "is not a result of vitruvian" in problems
+        assert (tmp_path / "out" / "a.json").read_text() == '{"shapes": []}'
+
+    def test_an_empty_name_is_not_this_folder(self, predict: Any, photo: Photo) -> None:
+        code, told, problems = predict("", photo("a.jpg"))
+        assert code == 1 and "1 done, 1 failed" in told
+        assert "an empty name" in problems
+
+    def test_a_pipe_with_a_photos_name_is_none(self, predict: Any, photo: Photo) -> None:
+        folder = photo("a.jpg").parent
+        os.mkfifo(folder / "pipe.jpg")
+        code, told, _ = predict(folder)
+        assert code == 0 and "1 done" in told
+
     def test_an_output_folder_that_cannot_be(self, tiny: Path, photo: Photo, tmp_path: Path, capfd: Any) -> None:
         (tmp_path / "file").write_text("mine")
         code = main(["predict", str(photo("a.jpg")), "--model", str(tiny), "--out", str(tmp_path / "file")])

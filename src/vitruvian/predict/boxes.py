@@ -81,11 +81,13 @@ def people_of(boxes: Sequence[Person] | Array, size: tuple[int, int], where: str
     for i, person in enumerate(people):
         box = np.asarray(person.box, np.float32)
         fault = box_fault(box, person.score)
+        clipped = np.clip(box, 0, np.array([width, height, width, height], np.float32))
         if not fault and (box[2] > width + SLACK or box[3] > height + SLACK):
             fault = f"ends outside the photo of {width}x{height} px"
+        elif not fault and (clipped[2:] <= clipped[:2]).any():
+            fault = f"lies outside the photo of {width}x{height} px"
         if fault:
             raise InputError(f"{where}: box {i + 1} {_show(box)} {fault}. {ALLOWED}")
-        clipped = np.clip(box, 0, np.array([width, height, width, height], np.float32))
         out.append(Person(clipped, person.score, person.track, person.origin))
     return out
 

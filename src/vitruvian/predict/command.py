@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vitruvian.errors import InputError
+from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.files import Options, predict_files
 from vitruvian.predict.pipeline import DEFAULT_MODEL, load
 from vitruvian.predict.report import Report, progress
-from vitruvian.predict.sources import find_sources
-from vitruvian.predict.write import write_coco
+from vitruvian.predict.sources import Source, find_sources
+from vitruvian.predict.write import ENDINGS, write_coco
 
 
 def run(
@@ -33,6 +33,8 @@ def run(
     Raises UsageError for wrong arguments, InputError for an unusable boxes file or output folder, before any photo is done.
     """
     found, problems = find_sources(sources, out)
+    if coco is not None:
+        _keep_apart(coco, found, out, boxes)
     report = Report(as_json)
     for problem in problems:
         report.failed(problem.name, problem.message)
@@ -51,6 +53,16 @@ def run(
     except KeyboardInterrupt:
         return report.end(options, interrupted=True)
     return report.end(options)
+
+
+def _keep_apart(coco: Path, sources: Sequence[Source], out: Path, boxes: Path | None) -> None:
+    """The COCO file may replace an earlier one, never a photo, the boxes or a result."""
+    taken = {source.path.resolve() for source in sources}
+    taken |= {(out / f"{source.stem}.{ending}").resolve() for source in sources for ending in ENDINGS.values()}
+    if boxes is not None:
+        taken.add(boxes.resolve())
+    if coco.resolve() in taken:
+        raise UsageError(f"--coco {coco} would replace a photo, the boxes file or a result. Fix: give it another path.")
 
 
 def _make_folder(out: Path) -> None:

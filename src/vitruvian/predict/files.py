@@ -89,7 +89,10 @@ class _Job:
         path = self.options.out / f"{source.stem}.json"
         people = self._given_people(source)
         fingerprint = self._fingerprint(source.path, people)
-        record = None if self.options.overwrite else read_record(path)
+        before = read_record(path)
+        if path.exists() and (before is None or "fingerprint" not in before):
+            raise InputError(f"{path} is not a result of vitruvian and would be replaced. Fix: give --out another folder.")
+        record = None if self.options.overwrite else before
         if is_done(record, path.parent, fingerprint, self.options.draw):
             return Outcome(str(source.path), "skipped", record=record, path=path)
         photo = read_photo(source.path)

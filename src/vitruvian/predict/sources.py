@@ -52,6 +52,11 @@ def find_sources(given: Sequence[str], out: Path) -> tuple[list[Source], list[Pr
 
 
 def _expand(text: str, out: Path, problems: list[Problem]) -> list[tuple[Path, Path]]:
+    if not text.strip():
+        problems.append(
+            Problem(repr(text), f"{text!r}: an empty name. Allowed: a file, a folder (. is this one) or a glob pattern.")
+        )
+        return []
     path = Path(text).expanduser()
     if path.is_dir():
         _keep_apart(path, out, text)
@@ -78,7 +83,7 @@ def _photos_below(folder: Path, out: Path, problems: list[Problem]) -> list[Path
     files = []
     for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not _below(Path(place, name), out))
-        files += [Path(place, name) for name in sorted(names) if _is_photo(name)]
+        files += [Path(place, name) for name in sorted(names) if _is_photo(name) and Path(place, name).is_file()]
     if not files and len(problems) == before:
         known = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
         problems.append(Problem(str(folder), f"{folder}: no photo in this folder. Allowed: {known}."))
