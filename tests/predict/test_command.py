@@ -218,7 +218,7 @@ class TestBadInput:
     def test_boxes_of_unknown_images(self, predict: Any, photo: Photo, tmp_path: Path) -> None:
         (tmp_path / "b.csv").write_text("a.jpg,1,2,30,40\nzebra.jpg,1,2,30,40\n")
         code, told, problems = predict(photo("a.jpg"), photo("b.jpg"), "--boxes", tmp_path / "b.csv")
-        assert code == 1 and "2 done, 1 failed" in told and "b.jpg: nobody found" in told
+        assert code == 1 and "2 done, 1 failed" in told and "b.jpg (no box in b.csv): nobody found" in told
         assert "names images that are not among the given photos: zebra.jpg" in problems
 
     @pytest.mark.parametrize("content", [None, "not, boxes"])
@@ -242,6 +242,12 @@ class TestBadInput:
         code, told, problems = predict(*paths)
         assert code == 1 and "1 done, 1 failed" in told
         assert "a.jpg: cannot be read (Permission denied)" in problems
+
+    def test_a_photo_without_a_box_says_so(self, predict: Any, photo: Photo, tmp_path: Path) -> None:
+        (tmp_path / "b.csv").write_text("a.jpg,1,2,30,40\n")
+        code, told, _ = predict(photo("a.jpg"), photo("b.jpg"), "--boxes", tmp_path / "b.csv")
+        assert code == 0 and "b.jpg (no box in b.csv): nobody found" in told
+        assert read(tmp_path / "out" / "b.json")["image"]["notes"] == ["no box in b.csv"]
 
     def test_boxes_that_clip_to_nothing(self, predict: Any, photo: Photo, tmp_path: Path) -> None:
         good, bad = photo("a.jpg"), photo("b.jpg")

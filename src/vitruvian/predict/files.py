@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,6 +98,8 @@ class _Job:
         photo = read_photo(source.path)
         checked = None if people is None else people_of(people, photo.size, str(source.path))
         boxes = self.given.path.name if self.given else None
+        if self.given and source.stem not in self.matched:
+            photo = replace(photo, notes=(*photo.notes, f"no box in {boxes}"))
         result = self.predictor.predict_photo(photo, checked, self.names, boxes)
         record = write_result(result, self.options.out, source.stem, source.name, fingerprint, self.options.draw)
         return Outcome(str(source.path), "done", record=record, path=path)
