@@ -48,9 +48,9 @@ def whole_frame(size: tuple[int, int]) -> Crop:
 
 
 def turn(crop: Crop) -> Array:
-    """(3, 3) float32 proper or mirrored rotation of camera axes that the crop stands for: image turn, then mirror in x."""
+    """(3, 3) float64 proper or mirrored rotation of camera axes that the crop stands for: image turn, then mirror in x."""
     left, _, right = np.linalg.svd(crop.matrix[:, :2])
-    out = np.eye(3, dtype=np.float32)
+    out = np.eye(3)
     out[:2, :2] = left @ right
     if crop.flipped:
         out[0] = -out[0]
@@ -72,7 +72,7 @@ def gather(frame: GBuffer, crop: Crop, border: Rectangle | None = None) -> Layer
     order = np.argsort(key, kind="stable")
     at, source, key = at[order], source[order], key[order]
     depth = frame.depth.ravel()[source]
-    normal = np.take(frame.normal.reshape(-1, 3), source, axis=0) @ turn(crop).T
+    normal = np.take(frame.normal.reshape(-1, 3), source, axis=0) @ turn(crop).T.astype(np.float32)
     scale = np.sqrt(abs(np.linalg.det(crop.matrix[:, :2]))) * frame.intrinsics[0, 0]
     metres = float(np.median(depth[::5]) / scale) if len(depth) else 0.01
     rest = np.take(frame.rest.reshape(-1, 3), source, axis=0)

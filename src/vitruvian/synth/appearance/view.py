@@ -12,7 +12,7 @@ from vitruvian.geometry import box_center_scale, fix_aspect, udp_matrix
 from vitruvian.synth.appearance import shapes
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.appearance.compose import photograph, render
-from vitruvian.synth.appearance.layers import Layers, Rectangle, gather, whole_frame
+from vitruvian.synth.appearance.layers import Layers, Rectangle, gather, turn, whole_frame
 from vitruvian.types import Array, Crop, Sample
 from vitruvian.vocab import class_set, skeleton
 
@@ -233,10 +233,5 @@ def _intrinsics(matrix: Array, crop: Crop) -> Array:
     pixels[:2] = crop.matrix
     if crop.flipped:
         pixels = np.array([[-1.0, 0, crop.size[1] - 1], [0, 1, 0], [0, 0, 1]]) @ pixels
-    left, _, right = np.linalg.svd(crop.matrix[:, :2])
-    turned = np.eye(3)
-    turned[:2, :2] = left @ right
-    if crop.flipped:
-        turned[0] = -turned[0]
-    out: Array = pixels @ matrix @ turned.T
+    out: Array = pixels @ matrix @ turn(crop).T
     return out
