@@ -28,7 +28,8 @@ def predict(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Ca
     """predict("photos", "--json") -> exit code, stdout, stderr; one person a photo unless told otherwise."""
 
     def run(*words: str | Path, detector: str = "whole-image", draw: bool = False) -> tuple[int, str, str]:
-        fixed = ["--model", tiny, "--out", tmp_path / "out", "--detector", detector, "--device", "cpu", "--dtype", "fp32"]
+        boxes = [] if "--boxes" in words else ["--detector", detector]
+        fixed = ["--model", tiny, "--out", tmp_path / "out", *boxes, "--device", "cpu", "--dtype", "fp32"]
         code = main([str(word) for word in ["predict", *words, *fixed, "--draw" if draw else "--no-draw"]])
         told = capfd.readouterr()
         return code, told.out, told.err
@@ -96,10 +97,83 @@ def test_a_second_run_skips_what_is_done_and_only_that(predict: Any, photo: Phot
     (out / "b.depth.npy").unlink()
     _, told, _ = predict(first.parent)
     assert "already done" not in told, "one photo was changed, of the other a file is gone"
-    for words in (["--overwrite"], ["--tasks", "pose", "seg"]):
-        assert "already done" not in predict(second, *words)[1]
-    assert "already done" not in predict(second, "--tasks", "pose", "seg", draw=True)[1], "its picture is new"
+    assert "already done" not in predict(second, "--overwrite")[1]
     assert "already done" in predict(second, "--tasks", "pose", "seg")[1], "more than is asked for is enough"
+    assert "already done" not in predict(second, "--tasks", "pose", "seg", draw=True)[1], "its picture is new"
+    assert "already done" in predict(second, "--tasks", "pose", "seg")[1]
+    assert "already done" not in predict(second, "--flip-test")[1]
+
+
+def test_another_task_is_added_to_what_is_there_and_overwrite_leaves_only_what_is_asked_for(
+    predict: Any, photo: Photo, tmp_path: Path
+) -> None:
+    path, out = photo("a.jpg"), tmp_path / "out"
+    predict(path, "--tasks", "pose", draw=True)
+    predict(path, "--tasks", "depth")
+    assert files_below(out) == ["a.depth.npy", "a.depth.png", "a.json", "a.overlay.jpg", "a.owner.png"]
+    assert read(out / "a.json")["tasks"] == ["pose", "depth"]
+    (out / "a.txt").write_text("mine")
+    predict(path, "--tasks", "seg", "--overwrite")
+    assert files_below(out) == ["a.json", "a.owner.png", "a.parts.png", "a.txt"]
+    assert read(out / "a.json")["tasks"] == ["seg"]
+
+
+def test_another_photo_of_the_same_name_does_not_replace_a_result(predict: Any, photo: Photo, tmp_path: Path) -> None:
+    first, second = photo("p/a.jpg"), photo("q/a.jpg", seed=1)
+    predict(first, "--tasks", "pose")
+    before = (tmp_path / "out/a.json").read_text()
+    code, _, problems = predict(second, "--tasks", "pose")
+    assert (
+        code == 1 and "is the result of another photo of this name. Fix: give --out another folder, or --overwrite." in problems
+    )
+    assert (tmp_path / "out/a.json").read_text() == before
+    assert predict(second, "--tasks", "pose", "--overwrite")[0] == 0
+    second.rename(first)
+    assert "already done" in predict(first, "--tasks", "pose")[1], "a photo may move"
+
+
+def test_files_beside_a_photo_are_not_replaced_by_its_results(predict: Any, photo: Photo, tmp_path: Path) -> None:
+    path = photo("../out/a.jpg")
+    (tmp_path / "out/a.depth.png").write_text("mine")
+    code, _, problems = predict(path)
+    assert code == 1 and "a.depth.png is not a result of vitruvian and would be replaced" in problems
+    assert (tmp_path / "out/a.depth.png").read_text() == "mine"
+    (tmp_path / "out/a.depth.png").unlink()
+    assert predict(path)[0] == 0
+    assert "already done" in predict(tmp_path / "out")[1], "results beside photos are no photos"
+
+
+def test_what_a_killed_run_left_half_written_is_removed(predict: Any, photo: Photo, tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "out").mkdir()
+    dead, living = tmp_path / f"out/.a.json.{gone.pid}.tmp", tmp_path / f"out/.a.json.{os.getppid()}.tmp"
+    for place in (dead, living):
+        place.write_text("half")
+    predict(photo("a.jpg"), "--tasks", "pose")
+    assert not dead.exists() and living.exists()
+
+
+def test_an_unexpected_defect_costs_one_photo(predict: Any, photo: Photo, tmp_path: Path, monkeypatch: Any) -> None:
+    photo("a.jpg"), photo("b.jpg")
+    real = pipeline.Predictor.predict_photo
+    calls: list[int] = []
+
+    def sometimes(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ZeroDivisionError("by zero")
+        return real(*args)
+
+    monkeypatch.setattr(pipeline.Predictor, "predict_photo", sometimes)
+    code, _, problems = predict(tmp_path / "photos", "--tasks", "pose")
+    assert code == 1 and "a.jpg: unexpected ZeroDivisionError: by zero. Fix: please report it" in problems
+    assert files_below(tmp_path / "out") == ["b.json"]
+
+
+def test_only_part_masks_say_how_large_somebody_is(predict: Any, photo: Photo, tmp_path: Path) -> None:
+    predict(photo("a.jpg"), "--tasks", "pose")
+    assert "area" not in read(tmp_path / "out/a.json")["people"][0]
 
 
 def test_other_boxes_are_done_anew(predict: Any, photo: Photo, tmp_path: Path) -> None:
@@ -369,6 +443,19 @@ class TestBadInput:
         assert code == 2 and told.err.count("\n") == 1 and text in told.err
         assert files_below(tmp_path / "out") == []
 
+    def test_given_boxes_and_a_named_detector_exclude_each_other(
+        self, tiny: Path, photo: Photo, tmp_path: Path, capfd: Any
+    ) -> None:
+        (tmp_path / "b.csv").write_text("a.jpg,1,2,30,40\n")
+        words = ["predict", photo("a.jpg"), "--model", tiny, "--boxes", tmp_path / "b.csv", "--detector", "hog"]
+        assert main([str(word) for word in words]) == 2
+        assert "exclude each other" in capfd.readouterr().err
+
+    def test_a_photo_that_tasks_has_swallowed(self, capfd: Any) -> None:
+        assert main(["predict", "--tasks", "pose", "a.jpg"]) == 2
+        told = capfd.readouterr().err
+        assert "--tasks took 'a.jpg'. Fix: photos first, as in predict a.jpg --tasks pose" in told
+
     def test_an_absent_device_is_wrong_usage(
         self, photo: Photo, tiny: Path, tmp_path: Path, capfd: Any, monkeypatch: Any
     ) -> None:
@@ -408,7 +495,8 @@ class TestBadInput:
         assert problems.startswith("interrupted: 1 done; 1 person;") and "goes on from here" in problems
         assert files_below(tmp_path / "out") == [f"a.{ending}" for ending in ENDINGS]
 
-    def test_ctrl_c_in_the_middle(self, photo: Photo, tiny: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_in_the_middle(self, photo: Photo, tiny: Path, tmp_path: Path, number: int) -> None:
         for i in range(60):
             photo(f"{i:02}.jpg", seed=i)
         out = tmp_path / "out"
@@ -425,7 +513,7 @@ class TestBadInput:
         deadline = time.monotonic() + 60
         while len(list(out.glob("*.json"))) < 2 and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         told, problems = process.communicate(timeout=60)
         records = sorted(out.glob("*.json"))
         assert process.returncode == 1, (told, problems)

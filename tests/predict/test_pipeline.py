@@ -15,6 +15,7 @@ from vitruvian import weights
 from vitruvian.errors import InputError, UsageError, VitruvianError, WeightsError
 from vitruvian.model import build, mae_head
 from vitruvian.predict import detect, device
+from vitruvian.predict.network import outputs_of
 from vitruvian.predict.pipeline import Predictor, load
 from vitruvian.tasks import TASKS as TASKS_BY_NAME
 from vitruvian.tasks.person import Person as PersonTask
@@ -54,6 +55,29 @@ def test_every_kind_of_source_gives_the_same(predictor: Predictor, pixels: Array
     (listed,) = predictor.predict([pixels], boxes=[BOX])
     assert listed.people[0].keypoints is not None
     np.testing.assert_array_equal(listed.people[0].keypoints.xy, want.xy)
+
+
+def test_the_flip_test_says_of_a_mirrored_input_what_it_says_of_the_input(predictor: Predictor) -> None:
+    model, tasks = predictor.network.model, list(predictor.network.tasks.values())
+    torch.manual_seed(1)
+    pixels = torch.randn(2, 3, 64, 48)
+    with torch.inference_mode():
+        seen = outputs_of(model, pixels, tasks, flip_test=True)
+        mirrored = outputs_of(model, pixels.flip(-1), tasks, flip_test=True)
+        once = outputs_of(model, pixels, tasks)
+    for task in tasks:
+        torch.testing.assert_close(task.flip(mirrored[task.name]), seen[task.name], atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(once[task.name], seen[task.name], atol=1e-3)
+
+
+def test_results_say_that_the_flip_test_was_made(tiny: Path, pixels: Array) -> None:
+    made = [load(tiny, device="cpu", flip_test=flip).predict(pixels, boxes=BOX).made_by.flip_test for flip in (False, True)]
+    assert made == [False, True]
+
+
+def test_tasks_in_one_string_are_refused(predictor: Predictor, pixels: Array) -> None:
+    with pytest.raises(UsageError, match=r"Allowed: a list of names, as in tasks=\['pose'\]"):
+        predictor.predict(pixels, tasks="pose")
 
 
 def test_an_iterator_is_read_one_frame_at_a_time(predictor: Predictor, pixels: Array) -> None:
@@ -186,7 +210,7 @@ class TestDetectors:
             load(tiny, detector=str(tiny)).predict(pixels)
 
     def test_given_boxes_do_not_load_the_detector(self, tiny: Path, pixels: Array) -> None:
-        assert len(load(tiny, detector="hgo").predict(pixels, boxes=BOX).people) == 1
+        assert len(load(tiny, detector="absent.safetensors").predict(pixels, boxes=BOX).people) == 1
 
     @pytest.mark.parametrize("packaged", [True, False])
     def test_auto_is_ours_where_it_is_installed(self, monkeypatch: pytest.MonkeyPatch, packaged: bool) -> None:

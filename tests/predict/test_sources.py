@@ -57,6 +57,13 @@ def test_equal_stems_keep_their_extension(tree: Path) -> None:
 
 def test_equal_names_of_two_roots_keep_their_folder(tree: Path) -> None:
     assert stems(["p/a.jpg", "q/a.jpg"]) == {"p/a.jpg": "p/a.jpg", "q/a.jpg": "q/a.jpg"}
+    assert [source.name for source in find_sources(["p", "q"], Path("out"))[0]] == ["p/a.jpg", "deep/er/b.PNG", "q/a.jpg"]
+
+
+def test_a_name_with_two_extensions_stays_in_the_mirrored_tree(tree: Path) -> None:
+    for name in ("deep/x.jpg", "deep/x.png", "deep/x.png.jpg"):
+        (tree / "p" / name).write_bytes(b"x")
+    assert [v for k, v in stems(["p"]).items() if "x" in k] == ["deep/x.jpg", "deep/x.png", "deep/x.png.jpg"]
 
 
 def test_a_photo_given_twice_is_done_once(tree: Path) -> None:
@@ -68,9 +75,17 @@ def test_results_are_not_taken_for_photos(tree: Path) -> None:
     (tree / "p/out/a.overlay.jpg").write_bytes(b"x")
     assert list(stems(["p"], "p/out")) == ["p/a.jpg", "p/deep/er/b.PNG"]
     assert list(stems(["p/**/*.jpg"], "p/out")) == ["p/a.jpg"]
-    for source in ("p", "p/*.jpg", "p/deep"):
-        with pytest.raises(UsageError, match="--out another folder"):
-            find_sources([source], Path("p"))
+
+
+def test_results_beside_photos_are_not_taken_for_photos(tree: Path) -> None:
+    for name in ("a.parts.png", "a.overlay.jpg", "deep/z.depth.png"):
+        (tree / "p" / name).write_bytes(b"x")
+    (tree / "p/a.json").write_text(
+        json.dumps({"fingerprint": {}, "files": {"parts": "a.parts.png", "overlay": "a.overlay.jpg"}})
+    )
+    for given, out in (("p", "p"), ("p/**/*", "p"), ("p", "elsewhere")):
+        assert sorted(stems([given], out)) == ["p/a.jpg", "p/deep/er/b.PNG", "p/deep/z.depth.png"], "nobody's z is a photo"
+    assert list(stems(["p/a.overlay.jpg"])) == ["p/a.overlay.jpg"], "who names it, means it"
 
 
 def test_what_holds_no_photo_is_a_problem_and_the_others_remain(tree: Path) -> None:

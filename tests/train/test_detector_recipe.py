@@ -34,3 +34,10 @@ def test_its_centre_map_starts_near_zero() -> None:
 def test_another_width_is_refused() -> None:
     with pytest.raises(UsageError, match="not as wide"):
         new_model(SMALL, Model(replace(TRUNK, dim=48, heads_attn=3)))
+
+
+def test_a_detector_goes_on_from_another_with_all_its_weights() -> None:
+    head = replace(SMALL.heads[0], options={**SMALL.heads[0].options, "threshold": 0.4})
+    before = Model(SMALL.with_heads(head))
+    after = new_model(SMALL, before)
+    assert all(torch.equal(a, b) for a, b in zip(before.state_dict().values(), after.state_dict().values(), strict=True))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from vitruvian.errors import InputError, UsageError
@@ -11,6 +14,7 @@ from vitruvian.predict.pipeline import DEFAULT_MODEL, load
 from vitruvian.predict.report import Report, progress
 from vitruvian.predict.sources import Source, find_sources
 from vitruvian.predict.write import ENDINGS, write_coco
+from vitruvian.tasks import TASKS
 
 
 def run(
@@ -23,6 +27,7 @@ def run(
     detector: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
+    flip_test: bool = False,
     draw: bool = True,
     as_json: bool = False,
     overwrite: bool = False,
@@ -32,6 +37,7 @@ def run(
 
     Raises UsageError for wrong arguments, InputError for an unusable boxes file or output folder, before any photo is done.
     """
+    _check(sources, tasks, boxes, detector)
     found, problems = find_sources(sources, out)
     if coco is not None:
         _keep_apart(coco, found, out, boxes)
@@ -40,19 +46,48 @@ def run(
         report.failed(problem.name, problem.message)
     options = Options(out, tasks or None, boxes, draw, overwrite)
     try:
-        if found:
-            _make_folder(out)
-            predictor = load(model, detector=detector, device=device, dtype=dtype)
-            outcomes = predict_files(predictor, found, options)
-            report.start(predictor, options)
-            with progress(outcomes, len(found), shown=not as_json) as watched:
-                for outcome in watched:
-                    report.tell(outcome)
-        if coco is not None:
-            _write_coco(coco, report)
+        with _stoppable():
+            if found:
+                _make_folder(out)
+                predictor = load(model, detector=detector, device=device, dtype=dtype, flip_test=flip_test)
+                outcomes = predict_files(predictor, found, options)
+                report.start(predictor, options)
+                with progress(outcomes, len(found), shown=not as_json) as watched:
+                    for outcome in watched:
+                        report.tell(outcome)
+            if coco is not None:
+                _write_coco(coco, report)
     except KeyboardInterrupt:
         return report.end(options, interrupted=True)
     return report.end(options)
+
+
+def _check(sources: Sequence[str], tasks: Sequence[str], boxes: Path | None, detector: str) -> None:
+    """What no run can make sense of, told before anything is loaded."""
+    if boxes is not None and detector != "auto":
+        raise UsageError(f"--boxes {boxes} and --detector {detector} exclude each other: given boxes are not searched for.")
+    strangers = [name for name in tasks if name not in TASKS]
+    if strangers and not sources:
+        words = " ".join(strangers)
+        fix = " ".join(["predict", words, "--tasks", *(name for name in tasks if name in TASKS)])
+        raise UsageError(f"no photo given: --tasks took {words!r}. Fix: photos first, as in {fix}")
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: half-written files go, finished results stay."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _keep_apart(coco: Path, sources: Sequence[Source], out: Path, boxes: Path | None) -> None:

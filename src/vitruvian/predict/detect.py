@@ -108,16 +108,21 @@ DETECTORS: dict[str, Callable[[Compute], Detector]] = {
 }
 
 
+def check_detector(name: str) -> None:
+    """UsageError for a name that no detector has; whether a file fits is seen when it is loaded."""
+    if name != "auto" and name not in DETECTORS and not name.endswith(".safetensors"):
+        raise unknown_name("detector", name, ["auto", *DETECTORS])
+
+
 def choose_detector(name: str, compute: Compute) -> Detector:
     """`auto` is our own detector where its weights are installed, else hog; a path loads other weights of the same kind."""
+    check_detector(name)
     if name == "auto":
         name = default_detector()
     if name in DETECTORS:
         return DETECTORS[name](compute)
-    if name.endswith(".safetensors"):
-        loaded = weights.load(name)
-        return Network(loaded.card.spec.name, loaded, compute)
-    raise unknown_name("detector", name, ["auto", *DETECTORS])
+    loaded = weights.load(name)
+    return Network(loaded.card.spec.name, loaded, compute)
 
 
 def default_detector() -> str:

@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 import torch
 
-from vitruvian.errors import InputError, UsageError
+from vitruvian.errors import InputError, UsageError, VitruvianError
 from vitruvian.predict.boxes import BoxFile, digest, people_of, read_boxes
 from vitruvian.predict.images import read_photo
 from vitruvian.predict.pipeline import Predictor
 from vitruvian.predict.record import FORMAT, Record
 from vitruvian.predict.sources import Problem, Source
-from vitruvian.predict.write import ENDINGS, is_done, read_record, write_result
+from vitruvian.predict.write import ENDINGS, files_of, is_done, is_same, read_record, write_result
+from vitruvian.tasks import TASKS
 from vitruvian.types import Person
 
 
@@ -61,11 +62,18 @@ def predict_files(predictor: Predictor, sources: Sequence[Source], options: Opti
             yield job.do(source)
         except InputError as error:
             yield Outcome(str(source.path), "failed", str(error))
+        except VitruvianError:
+            raise  # a wrong name or a wrong weights file is so for every photo
         except (MemoryError, torch.OutOfMemoryError):
             yield Outcome(str(source.path), "failed", f"{source.path}: not enough memory. Fix: make the photo smaller.")
         except OSError as error:
             reason = f"{source.path}: the result cannot be written to {options.out} ({error.strerror or error})"
             yield Outcome(str(source.path), "failed", f"{reason}. Fix: free space, or give --out another folder.")
+        except Exception as error:  # a defect of ours must not cost the other photos
+            told = f"{type(error).__name__}: {error}"
+            yield Outcome(
+                str(source.path), "failed", f"{source.path}: unexpected {told}. Fix: please report it with this photo."
+            )
 
 
 def _protect(sources: Sequence[Source], out: Path) -> None:
@@ -89,20 +97,36 @@ class _Job:
         path = self.options.out / f"{source.stem}.json"
         people = self._given_people(source)
         fingerprint = self._fingerprint(source.path, people)
-        before = read_record(path)
-        if path.exists() and (before is None or "fingerprint" not in before):
-            raise InputError(f"{path} is not a result of vitruvian and would be replaced. Fix: give --out another folder.")
-        record = None if self.options.overwrite else before
-        if is_done(record, path.parent, fingerprint, self.options.draw):
-            return Outcome(str(source.path), "skipped", record=record, path=path)
+        before = self._before(path, source, fingerprint)
+        names, draw = self.names, self.options.draw
+        if before is not None and is_same(before, fingerprint) and not self.options.overwrite:
+            if is_done(before, path.parent, names, draw):
+                return Outcome(str(source.path), "skipped", record=before, path=path)
+            names, draw = _with_what_was_there(before, names, draw)
         photo = read_photo(source.path)
         checked = None if people is None else people_of(people, photo.size, str(source.path))
         boxes = self.given.path.name if self.given else None
         if self.given and source.stem not in self.matched:
             photo = replace(photo, notes=(*photo.notes, f"no box in {boxes}"))
-        result = self.predictor.predict_photo(photo, checked, self.names, boxes)
-        record = write_result(result, self.options.out, source.stem, source.name, fingerprint, self.options.draw)
+        result = self.predictor.predict_photo(photo, checked, names, boxes)
+        record = write_result(result, self.options.out, source.stem, source.name, fingerprint, draw, before)
         return Outcome(str(source.path), "done", record=record, path=path)
+
+    def _before(self, path: Path, source: Source, fingerprint: dict[str, Any]) -> Record | None:
+        """The record of an earlier run; InputError where it is of another photo, or where files of others would be replaced."""
+        before = read_record(path)
+        made = (before or {}).get("fingerprint")
+        if path.exists() and not isinstance(made, dict):
+            raise _not_ours(path)
+        if made and not self.options.overwrite and all(made.get(k) != fingerprint[k] for k in ("photo", "place")):
+            reason = f"{source.path}: {path} is the result of another photo of this name"
+            raise InputError(f"{reason}. Fix: give --out another folder, or --overwrite.")
+        if path.parent.resolve() == source.path.parent.resolve():
+            ours = {path.name, *files_of(before).values()}
+            for place in (path.with_name(f"{path.stem}.{ending}") for ending in ENDINGS.values()):
+                if place.name not in ours and place.exists():
+                    raise _not_ours(place)
+        return before
 
     def _given_people(self, source: Source) -> list[Person] | None:
         if self.given is None:
@@ -124,9 +148,20 @@ class _Job:
             "weights": made.weights,
             "detector": made.detector if people is None else f"boxes {digest(people)}",
             "detector_weights": made.detector_weights,
-            "tasks": list(self.names),
             "dtype": made.dtype,
+            "flip_test": made.flip_test,
+            "place": hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16],
         }
+
+
+def _not_ours(path: Path) -> InputError:
+    return InputError(f"{path} is not a result of vitruvian and would be replaced. Fix: give --out another folder.")
+
+
+def _with_what_was_there(before: Record, names: tuple[str, ...], draw: bool) -> tuple[tuple[str, ...], bool]:
+    """Tasks and picture asked for together with those of a record of the same photo by the same means: none gets lost."""
+    wanted = {*names, *before.get("tasks", ())}
+    return tuple(name for name in TASKS if name in wanted), draw or "overlay" in files_of(before)
 
 
 def _photo_hash(path: Path) -> str:

@@ -38,13 +38,27 @@ def input_of(image: Array, crops: Sequence[Crop], spec: ModelSpec, device: torch
     return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).to(device)
 
 
-class Network:
-    """A loaded model on its device."""
+def outputs_of(model: Model, pixels: Tensor, tasks: Sequence[Task], flip_test: bool = False) -> dict[str, Tensor]:
+    """One backbone pass for the heads of these tasks, (B, 3, H, W) -> task name -> output.
 
-    def __init__(self, loaded: Loaded, compute: Compute) -> None:
+    flip_test: a second pass over the mirrored input, turned back by each task, and the mean of both (for heatmaps as in the
+    official pose evaluation, sapiens1 section 5).
+    """
+    names = tuple(task.name for task in tasks)
+    outputs: dict[str, Tensor] = model(pixels, names)
+    if not flip_test:
+        return outputs
+    mirrored = model(pixels.flip(-1), names)
+    return {task.name: (outputs[task.name] + task.flip(mirrored[task.name])) / 2 for task in tasks}
+
+
+class Network:
+    """A loaded model on its device. flip_test: see `outputs_of`; twice the time."""
+
+    def __init__(self, loaded: Loaded, compute: Compute, flip_test: bool = False) -> None:
         if not isinstance(loaded.model, Model):
             raise UsageError(f"{loaded.path}: a pretraining model has nothing to say about a photo. Fix: fine-tune it first.")
-        self.spec, self.hash, self.compute = loaded.card.spec, loaded.hash, compute
+        self.spec, self.hash, self.compute, self.flip_test = loaded.card.spec, loaded.hash, compute, flip_test
         self.model = loaded.model.to(compute.device)
         self.tasks = {head.task: task_of(head) for head in self.spec.heads}
 
@@ -71,7 +85,8 @@ class Network:
         for start in range(0, len(people), CROPS_AT_ONCE):
             part = slice(start, start + CROPS_AT_ONCE)
             with self.compute.autocast():
-                outputs = self.model(input_of(image, crops[part], self.spec, self.compute.device), tuple(names))
+                pixels = input_of(image, crops[part], self.spec, self.compute.device)
+                outputs = outputs_of(self.model, pixels, [self.tasks[name] for name in names], self.flip_test)
             for name in names:
                 values = self.tasks[name].decode(outputs[name].float(), crops[part], self.spec)
                 for i, value in enumerate(values, start):

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from vitruvian import weights
-from vitruvian.errors import InputError
+from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.boxes import people_of
-from vitruvian.predict.detect import Detector, choose_detector
+from vitruvian.predict.detect import Detector, check_detector, choose_detector
 from vitruvian.predict.device import Compute, choose_compute
 from vitruvian.predict.images import Photo, from_array, from_pillow, read_photo
 from vitruvian.predict.network import Network
@@ -25,23 +25,32 @@ DEFAULT_MODEL = "vitruvian-s"
 MASK_TASK = "seg"  # says where a person is; runs along with the dense tasks, for the price of its head
 
 
-def load(model: str | Path = DEFAULT_MODEL, *, detector: str = "auto", device: str = "auto", dtype: str = "auto") -> Predictor:
+def load(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    detector: str = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    flip_test: bool = False,
+) -> Predictor:
     """A reusable predictor of a packaged model's name or of a .safetensors file.
 
-    detector: `auto`, `person`, `hog`, `whole-image`; device: `auto`, `cpu`, `cuda`, `mps`; dtype: `auto`, `fp32`, `bf16`.
+    detector: `auto`, `person`, `hog`, `whole-image` or a .safetensors file; device: `auto`, `cpu`, `cuda`, `mps`;
+    dtype: `auto`, `fp32`, `bf16`; flip_test: the mean of the photo's answer and its mirror image's, in twice the time.
     Raises UsageError for an unknown name or an absent device, WeightsError for a file that does not fit.
     """
+    check_detector(detector)
     compute = choose_compute(device, dtype)
-    return Predictor(weights.load(model), detector, compute)
+    return Predictor(weights.load(model), detector, compute, flip_test)
 
 
 class Predictor:
     """A loaded model and a detector; `predict` any number of times. The detector is loaded when it is first needed."""
 
-    def __init__(self, loaded: weights.Loaded, detector: str, compute: Compute) -> None:
+    def __init__(self, loaded: weights.Loaded, detector: str, compute: Compute, flip_test: bool = False) -> None:
         self.card = loaded.card
         self.compute = compute
-        self.network = Network(loaded, compute)
+        self.network = Network(loaded, compute, flip_test)
         self._detector_name = detector
         self._detector: Detector | None = None
 
@@ -73,6 +82,8 @@ class Predictor:
         source: a path, (H, W, 3) uint8 RGB, or a Pillow image. boxes: xyxy source px, (N, 4), (N, 5) with scores, or people;
         with them the detector does not run (for several photos: one entry each). tasks: all of the model's by default.
         """
+        if isinstance(tasks, str):
+            raise UsageError(f"tasks={tasks!r} is a string. Allowed: a list of names, as in tasks=[{tasks!r}].")
         names = self.network.choose(tasks)
         if isinstance(source, str | Path | np.ndarray | Image.Image):
             return self._one(source, boxes, names)
@@ -106,6 +117,7 @@ class Predictor:
             detector_weights=None if given_boxes else self.detector.weights,
             device=self.compute.device.type,
             dtype=self.compute.dtype_name,
+            flip_test=self.network.flip_test,
         )
 
     def _with_mask(self, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def _person(found: PersonResult, index: int, frame: Frame) -> Record:
     if found.keypoints is not None:
         out["skeleton"] = found.keypoints.skeleton
         out["keypoints"] = _keypoints(found.keypoints)
-    if frame.owner.any():
+    if frame.mask == "parts" and frame.owner.any():
         out["area"] = int((frame.owner == index + 1).sum())
     if index < len(frame.ranges):
         ends = frame.ranges[index]

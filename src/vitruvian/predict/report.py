@@ -29,7 +29,8 @@ class Report:
     def start(self, predictor: Predictor, options: Options) -> None:
         """Model, boxes, device and precision really used."""
         made = predictor.made_by(options.boxes.name if options.boxes else None)
-        self._say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}")
+        flipped = ", with flip test" if made.flip_test else ""
+        self._say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
         if made.detector == WHOLE_IMAGE:
             self._say("whole-image: every photo is taken for one person that fills it")
 
@@ -58,7 +59,9 @@ class Report:
         """The sum, and the exit code: 0 if every input was done."""
         done, skipped, failed = (self.counts[state] for state in ("done", "skipped", "failed"))
         parts = [f"{done} done", f"{skipped} already done" if skipped else "", f"{failed} failed" if failed else ""]
-        told = f"{', '.join(part for part in parts if part)}; {_people(self.people)}; results in {options.out}"
+        told = ", ".join(part for part in parts if part)
+        if self.records:
+            told += f"; {_people(self.people)}; results in {options.out}"
         if interrupted:
             print(
                 f"interrupted: {told}. Finished results are kept; the same command goes on from here.",

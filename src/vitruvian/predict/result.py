@@ -48,7 +48,8 @@ class PersonResult:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Who said it: model and detector by name and by the hash of their files, the place and precision of the sums."""
+    """Who said it: model and detector by name and by the hash of their files, the place and precision of the sums, and whether
+    the mirrored photo was asked too."""
 
     model: str
     weights: str
@@ -57,6 +58,7 @@ class Provenance:
     detector_weights: str | None
     device: str
     dtype: str
+    flip_test: bool = False
 
 
 @dataclass(frozen=True)

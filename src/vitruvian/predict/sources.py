@@ -6,18 +6,20 @@ import glob
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from vitruvian.errors import UsageError
 from vitruvian.predict.images import EXTENSIONS
+from vitruvian.predict.write import ENDINGS, read_record
 
 MAGIC = "*?["
 
 
 @dataclass(frozen=True)
 class Source:
-    """One photo: its path, its path below the given root (posix), and the stem of its results below the output folder."""
+    """One photo: its path, its path below the given root (posix; with folders above it where two roots have one name), and the
+    stem of its results below the output folder."""
 
     path: Path
     name: str
@@ -35,7 +37,7 @@ class Problem:
 def find_sources(given: Sequence[str], out: Path) -> tuple[list[Source], list[Problem]]:
     """Every photo of the given files, folders (recursive) and globs, once, in order; what cannot be used is a Problem.
 
-    UsageError if nothing is given, or if the results would be written into a folder that is searched for photos.
+    Results of earlier runs that a folder or a glob holds are no photos. UsageError if nothing is given.
     """
     if not given:
         raise UsageError("no photo given. Allowed: one or more files, folders or glob patterns.")
@@ -59,14 +61,13 @@ def _expand(text: str, out: Path, problems: list[Problem]) -> list[tuple[Path, P
         return []
     path = Path(text).expanduser()
     if path.is_dir():
-        _keep_apart(path, out, text)
         return [(file, path) for file in _photos_below(path, out, problems)]
     if path.exists() or not any(sign in text for sign in MAGIC):
         return [(path, path.parent)]  # an absent file speaks up when it is read
     root = _fixed_part(path)
-    _keep_apart(root, out, text)
+    results = _Results(root, out)
     matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  knows absolute patterns
-    files = [match for match in matches if match.is_file() and _is_photo(match.name) and not _below(match, out)]
+    files = [match for match in matches if match.is_file() and _is_photo(match.name) and match not in results]
     if not files:
         problems.append(
             Problem(text, f"{text}: no photo matches this pattern. Fix: check it (** searches folders in folders).")
@@ -80,10 +81,12 @@ def _photos_below(folder: Path, out: Path, problems: list[Problem]) -> list[Path
         problems.append(Problem(place, f"{place}: the folder cannot be read ({error.strerror}). Fix: change its permissions."))
 
     before = len(problems)
-    files = []
+    results = _Results(folder, out)
+    files: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _below(Path(place, name), out))
-        files += [Path(place, name) for name in sorted(names) if _is_photo(name) and Path(place, name).is_file()]
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(place, name) not in results)
+        photos = (Path(place, name) for name in sorted(names) if _is_photo(name))
+        files += [photo for photo in photos if photo.is_file() and photo not in results]
     if not files and len(problems) == before:
         known = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
         problems.append(Problem(str(folder), f"{folder}: no photo in this folder. Allowed: {known}."))
@@ -113,28 +116,50 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts)
 
 
-def _below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+class _Results:
+    """What earlier runs have written: everything in an output folder below the searched root, and every picture that a record
+    beside it names."""
 
+    def __init__(self, root: Path, out: Path) -> None:
+        inner = out.resolve()
+        self._folder = inner if inner != root.resolve() and inner.is_relative_to(root.resolve()) else None
+        self._named: dict[Path, frozenset[str]] = {}
 
-def _keep_apart(root: Path, out: Path, text: str) -> None:
-    if _below(root, out):
-        raise UsageError(f"the results in {out} would be taken for photos of {text}. Fix: give --out another folder.")
+    def __contains__(self, path: Path) -> bool:
+        if self._folder is not None and path.resolve().is_relative_to(self._folder):
+            return True
+        ending = next((e for e in ENDINGS.values() if path.name.endswith(f".{e}")), None)
+        if ending is None:
+            return False
+        record = path.with_name(path.name.removesuffix(ending) + ENDINGS["record"])
+        if record not in self._named:
+            self._named[record] = frozenset(((read_record(record) or {}).get("files") or {}).values())
+        return path.name in self._named[record]
 
 
 def _with_stems(files: list[tuple[Path, Path]]) -> list[Source]:
     """Results mirror the path below the root; equal stems keep the extension, still equal ones the folders above it."""
-    sources = [Source(path, _relative(path, root, 0), _relative(path, root, 0, suffix=False)) for path, root in files]
-    for up in range(1, 64):
+    levels = [0] * len(files)
+    for _ in range(64):
         taken = defaultdict(list)
-        for i, source in enumerate(sources):
-            taken[source.stem.casefold()].append(i)  # as on file systems that do not tell case apart
-        clashes = [i for places in taken.values() if len(places) > 1 for i in places]
+        for i, (file, level) in enumerate(zip(files, levels, strict=True)):
+            taken[_stem(*file, level).casefold()].append(i)  # as on file systems that do not tell case apart
+        clashes = [places for places in taken.values() if len(places) > 1]
         if not clashes:
             break
-        for i in clashes:
-            sources[i] = replace(sources[i], stem=_relative(*files[i], up - 1))
-    return sources
+        for places in clashes:
+            lowest = min(levels[i] for i in places)
+            for i in places:
+                levels[i] += levels[i] == lowest
+    return [
+        Source(path, _relative(path, root, max(level - 1, 0)), _stem(path, root, level))
+        for (path, root), level in zip(files, levels, strict=True)
+    ]
+
+
+def _stem(path: Path, root: Path, level: int) -> str:
+    """Level 0: without the extension; 1: with it; 2, 3, ...: with one, two, ... of the folders above the root too."""
+    return _relative(path, root, max(level - 1, 0), suffix=level > 0)
 
 
 def _relative(path: Path, root: Path, up: int, suffix: bool = True) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,18 @@ OVERLAY_QUALITY = 92
 PNG_EFFORT = 3  # of 9: a twelve-megapixel map must not take longer to pack than to predict
 
 
-def write_result(result: ImageResult, out: Path, stem: str, name: str, fingerprint: Mapping[str, Any], draw: bool) -> Record:
+def write_result(
+    result: ImageResult,
+    out: Path,
+    stem: str,
+    name: str,
+    fingerprint: Mapping[str, Any],
+    draw: bool,
+    before: Record | None = None,
+) -> Record:
     """Write every file of a photo below `out`; name: the photo as its record calls it. Returns the record.
+
+    before: the record that is replaced; files that it names and the new one does not are removed.
 
     Whatever stops it (a full disk, an interrupt), no half file and no JSON of a half result is left. OSError passes through.
     """
@@ -46,6 +57,9 @@ def write_result(result: ImageResult, out: Path, stem: str, name: str, fingerpri
     folder.mkdir(parents=True, exist_ok=True)
     contents = {names[kind]: encode for kind, encode in files.items()}
     _write_all(folder, {**contents, f"{base}.{ENDINGS['record']}": lambda: (to_text(record) + "\n").encode()})
+    for kind, old in files_of(before).items():
+        if kind not in files and old == f"{base}.{ENDINGS.get(kind)}":
+            (folder / old).unlink(missing_ok=True)
     return record
 
 
@@ -64,17 +78,29 @@ def read_record(path: Path) -> Record | None:
     return raw if isinstance(raw, dict) else None
 
 
-def is_done(record: Record | None, folder: Path, fingerprint: Mapping[str, Any], draw: bool) -> bool:
-    """True if a record was made of the same photo by the same means, and all its files are there."""
-    if record is None or record.get("fingerprint") != dict(fingerprint):
-        return False
-    files = record.get("files", {})
-    return (not draw or "overlay" in files) and all((folder / file).is_file() for file in files.values())
+def files_of(record: Record | None) -> dict[str, str]:
+    """Kind of file -> name, as the record says; none where there is no record."""
+    files = (record or {}).get("files")
+    return files if isinstance(files, dict) else {}
+
+
+def is_same(record: Record | None, fingerprint: Mapping[str, Any]) -> bool:
+    """True if a record was made of the same photo by the same means, wherever the photo lies."""
+    made = (record or {}).get("fingerprint")
+    return isinstance(made, dict) and {**made, "place": None} == {**fingerprint, "place": None}
+
+
+def is_done(record: Record, folder: Path, tasks: Sequence[str], draw: bool) -> bool:
+    """True if all that is asked for is there, and all else that the record names."""
+    files = files_of(record)
+    complete = set(tasks) <= set(record.get("tasks", ())) and (not draw or "overlay" in files)
+    return complete and all((folder / file).is_file() for file in files.values())
 
 
 def _write_all(folder: Path, contents: Mapping[str, Callable[[], bytes]]) -> None:
     """File name -> bytes, in order; either all appear or (but for a crash between two renames) none; the last one last."""
     staged = {folder / name: folder / f".{name}.{os.getpid()}.tmp" for name in contents}
+    _sweep(folder, contents)
     try:
         for place, encode in zip(staged.values(), contents.values(), strict=True):
             place.write_bytes(encode())
@@ -85,6 +111,25 @@ def _write_all(folder: Path, contents: Mapping[str, Callable[[], bytes]]) -> Non
     finally:
         for place in staged.values():
             place.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a killed run has left half written of these files; runs that are alive keep theirs."""
+    for name in names:
+        for left in folder.glob(f".{glob.escape(name)}.*.tmp"):
+            number = left.name.removesuffix(".tmp").rpartition(".")[2]
+            if number.isdecimal() and not _alive(int(number)):
+                left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's process; or a system that cannot tell
+        return True
+    return True
 
 
 def _encoded(result: ImageResult, draw: bool) -> dict[str, Callable[[], bytes]]:

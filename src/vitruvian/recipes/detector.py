@@ -1,6 +1,7 @@
 """The packaged person detector: a small ViT that sees the whole frame at 256x256, trained on synthetic pictures.
 
-It begins with the stem and the first blocks of the packaged model, which have seen people; `--start none` begins with nothing.
+It begins with the stem and the first blocks of the packaged model, which have seen people; `--start none` begins with nothing,
+`--start person` goes on from the packaged detector.
 
 python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth-2 --held-out runs/embedded/held-out
 
@@ -43,8 +44,14 @@ LOWEST = 0.02
 
 
 def new_model(spec: ModelSpec = SPEC, start: Model | None = None) -> Model:
-    """A detector whose centre map starts near zero; with `start`, a model as wide, its stem, positions and first blocks."""
+    """A detector whose centre map starts near zero; with `start`, a model as wide, its stem, positions and first blocks.
+
+    Where `start` is itself a detector of this shape, all its weights.
+    """
     model = Model(spec)
+    if start is not None and start.spec.with_heads(*spec.heads) == spec and "person" in start.heads:
+        model.load_state_dict(start.state_dict())
+        return model
     if start is not None:
         _begin_as(model, start)
     final = model.heads["person"].final
