@@ -96,7 +96,7 @@ class Network:
             np.array([0, 0, size[1], size[0]], np.float32), self._spec.size, (size[0], size[1]), self._spec.fit
         )
         with self._compute.autocast():
-            output = self._model(input_of(image, [crop], self._spec, self._compute.device))["person"]
+            output = self._model(input_of(image, [crop], self._spec).to(self._compute.device))["person"]
         (value,) = self._task.decode(output.float(), [crop], self._spec)
         return _people(value, (size[0], size[1]))
 

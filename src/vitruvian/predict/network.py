@@ -29,13 +29,13 @@ def task_of(head: HeadSpec) -> Task:
     return task(head.task, **{field: head.vocabulary})
 
 
-def input_of(image: Array, crops: Sequence[Crop], spec: ModelSpec, device: torch.device) -> Tensor:
-    """(H, W, 3) uint8 RGB -> (B, 3, h, w) normalised float32 on the device."""
+def input_of(image: Array, crops: Sequence[Crop], spec: ModelSpec) -> Tensor:
+    """(H, W, 3) uint8 RGB -> (B, 3, h, w) normalised float32."""
     fetch = warp_area if spec.resample == "area" else warp
     pixels = np.stack([fetch(image, crop) for crop in crops]).astype(np.float32)
     pixels -= np.array(spec.mean, np.float32)
     pixels /= np.array(spec.std, np.float32)
-    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).to(device)
+    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
 
 
 def outputs_of(model: Model, pixels: Tensor, tasks: Sequence[Task], flip_test: bool = False) -> dict[str, Tensor]:
@@ -76,19 +76,25 @@ class Network:
         """One crop a person, as the model was trained on them; size (H, W) of the photo."""
         return [make_crop(person.box, self.spec.size, size, self.spec.fit, self.spec.box_padding) for person in people]
 
-    @torch.inference_mode()
     def run(self, image: Array, people: Sequence[Person], names: Sequence[str]) -> list[dict[str, Prediction]]:
         """Per person, task name -> prediction."""
-        size = (image.shape[0], image.shape[1])
-        crops = self.crops_of(people, size)
-        out: list[dict[str, Prediction]] = [{} for _ in people]
-        for start in range(0, len(people), CROPS_AT_ONCE):
-            part = slice(start, start + CROPS_AT_ONCE)
+        return self.run_many([image], [people], names)[0]
+
+    @torch.inference_mode()
+    def run_many(
+        self, images: Sequence[Array], people: Sequence[Sequence[Person]], names: Sequence[str]
+    ) -> list[list[dict[str, Prediction]]]:
+        """Per image and person, task name -> prediction. People of several images share a pass."""
+        every = [(i, person) for i, found in enumerate(people) for person in found]
+        out: list[list[dict[str, Prediction]]] = [[] for _ in images]
+        for start in range(0, len(every), CROPS_AT_ONCE):
+            part = every[start : start + CROPS_AT_ONCE]
+            crops = [self.crops_of([person], images[i].shape[:2])[0] for i, person in part]
+            pixels = torch.cat([input_of(images[i], [c], self.spec) for (i, _), c in zip(part, crops, strict=True)])
             with self.compute.autocast():
-                pixels = input_of(image, crops[part], self.spec, self.compute.device)
-                outputs = outputs_of(self.model, pixels, [self.tasks[name] for name in names], self.flip_test)
-            for name in names:
-                values = self.tasks[name].decode(outputs[name].float(), crops[part], self.spec)
-                for i, value in enumerate(values, start):
-                    out[i][name] = Prediction(people[i], crops[i], name, self.hash, value)
+                tasks = [self.tasks[name] for name in names]
+                outputs = outputs_of(self.model, pixels.to(self.compute.device), tasks, self.flip_test)
+            values = {name: self.tasks[name].decode(outputs[name].float(), crops, self.spec) for name in names}
+            for k, ((i, person), crop) in enumerate(zip(part, crops, strict=True)):
+                out[i].append({name: Prediction(person, crop, name, self.hash, values[name][k]) for name in names})
         return out

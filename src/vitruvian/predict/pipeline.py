@@ -100,12 +100,19 @@ class Predictor:
     ) -> ImageResult:
         """One photo already read. people: checked boxes, or None to detect; detector: the name to tell for given boxes."""
         found = self.detector.detect(photo.pixels) if people is None else people
-        needed = self._with_mask(names)
-        predictions = self.network.run(photo.pixels, found, needed) if found else []
-        results = tuple(PersonResult(person, values) for person, values in zip(found, predictions, strict=True))
-        return ImageResult(
-            photo.pixels, results, names, self.made_by(None if people is None else detector or "user boxes"), photo.notes
-        )
+        given = None if people is None else detector or "user boxes"
+        return self.predict_photos([photo], [found], names, given)[0]
+
+    def predict_photos(
+        self, photos: Sequence[Photo], people: Sequence[Sequence[Person]], names: tuple[str, ...], detector: str | None = None
+    ) -> list[ImageResult]:
+        """Several photos at once, their people known; detector: where the boxes come from, if not from the detector."""
+        predictions = self.network.run_many([photo.pixels for photo in photos], people, self._with_mask(names))
+        made_by = self.made_by(detector)
+        return [
+            ImageResult(photo.pixels, tuple(map(PersonResult, found, values)), names, made_by, photo.notes)
+            for photo, found, values in zip(photos, people, predictions, strict=True)
+        ]
 
     def made_by(self, given_boxes: str | None = None) -> Provenance:
         """Who answers. given_boxes: where the boxes come from, if not from the detector."""
