@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from vitruvian.data.sources import Coco, read_image
+from vitruvian.device import choose_compute
 from vitruvian.evaluate.detection import detection_figures
 from vitruvian.evaluate.photos import read_index
 from vitruvian.evaluate.report import plain, processor, table, write_text
 from vitruvian.predict.detect import choose_detector
-from vitruvian.predict.device import choose_compute
 from vitruvian.types import Array, ImageRecord, Person
 
 COLUMNS = {

@@ -32,6 +32,11 @@ def test_import_is_light_and_offline() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
+def test_the_words_and_the_examination_are_light() -> None:
+    code = "import sys, vitruvian.cli, vitruvian.doctor; print(sorted({'torch', 'cv2', 'PIL', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
 def test_predict_asks_for_no_optional_library() -> None:
     code = (
         "import sys, vitruvian.predict.command\n"

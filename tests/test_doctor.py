@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +31,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_a_whole_installation(packaged: Path, capfd: CPU) -> None:
     assert main(["doctor"]) == 0
     told = capfd.readouterr().out
-    assert f"torch {torch.__version__}" in told and "devices: " in told and "predict uses" in told
+    assert f"torch {torch.__version__}" in told and "devices: " in told and "auto is " in told
     assert weights.file_hash(packaged / "vitruvian-s.safetensors") in told
     assert "detector: person" in told and told.endswith("all is well\n")
 
@@ -52,12 +53,53 @@ def test_missing_libraries_come_with_their_command(packaged: Path, capfd: CPU, m
         return version(name)
 
     monkeypatch.setattr(doctor, "version", lacking)
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in ("numpy", "moderngl", "pycocotools", "anny") else 1)
     assert main(["doctor"]) == 1
     told = capfd.readouterr().out
     assert "missing: rich. Fix: pip install rich" in told
+    assert "missing: numpy: listed as" in told and "Fix: pip install --force-reinstall numpy" in told
+    assert "2 thing(s) to mend" in told and "weights vitruvian-s" not in told
     for extra in doctor.EXTRAS:
         assert f'pip install "vitruvian[{extra}]"' in told
+
+
+def without(library: str, words: str) -> subprocess.CompletedProcess[str]:
+    """`vitruvian` in a process that has not got that library."""
+    code = (
+        f"import sys; sys.modules[{library!r}] = None; sys.argv = ['vitruvian', *{words.split()!r}]\n"
+        "from vitruvian.__main__ import main\n"
+        "code = main(); heavy = {'torch', 'cv2', 'PIL'} & {name for name, module in sys.modules.items() if module}\n"
+        "print(sorted(heavy), file=sys.stderr); sys.exit(code)"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("library", doctor.CORE.values())
+def test_each_library_of_the_core_may_be_missing(library: str) -> None:
+    told = without(library, "doctor")
+    assert told.returncode == 1, told.stderr
+    (name,) = [distribution for distribution, module in doctor.CORE.items() if module == library]
+    assert f"missing: {name}: " in told.stdout and f"Fix: pip install --force-reinstall {name}" in told.stdout
+    assert "devices, weights: not examined" in told.stdout and told.stdout.endswith("1 thing(s) to mend\n")
+    assert told.stderr == "[]\n", "the examination needs nothing of what it examines"
+
+
+@pytest.mark.parametrize(("library", "words"), [("torch", "models"), ("tyro", "models"), ("cv2", "predict a.jpg")])
+def test_other_verbs_send_to_the_doctor(library: str, words: str) -> None:
+    told = without(library, words)
+    assert told.returncode == 1 and told.stdout == ""
+    assert told.stderr.splitlines()[0].startswith(f"error: the library {library} is missing. Fix: `vitruvian doctor`")
+
+
+def test_a_library_that_does_not_load_is_missing_too(packaged: Path, capfd: CPU, monkeypatch: Any) -> None:
+    def broken(name: str) -> None:
+        if name == "torch":
+            raise OSError("libcudart.so.12: cannot open\nshared object file")
+
+    monkeypatch.setattr(doctor, "import_module", broken)
+    assert main(["doctor"]) == 1
+    told = capfd.readouterr().out
+    assert "missing: a working torch (libcudart.so.12: cannot open shared object file). Fix: pip install" in told
 
 
 def test_extras_are_those_of_the_package() -> None:
@@ -78,6 +120,16 @@ def test_models_are_listed_and_shown(packaged: Path, capfd: CPU) -> None:
         assert text in told
     assert main(["models", "vitruvian-x"]) == 2
     assert "Did you mean vitruvian-s" in capfd.readouterr().err
+    assert main(["models", "nope"]) == 2
+    assert "unknown model 'nope'. Allowed: person, vitruvian-s." in capfd.readouterr().err
+
+
+def test_a_model_without_a_run_says_nothing_of_it(tmp_path: Path, capfd: CPU) -> None:
+    path = tmp_path / "x.safetensors"
+    weights.save(path, build(SPEC), provenance={"file": "notes.txt"})
+    assert main(["models", str(path)]) == 0
+    told = capfd.readouterr().out
+    assert "run:" not in told and f"file: {path}" in told and "file: notes.txt" in told
 
 
 def test_models_that_are_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: CPU) -> None:

@@ -87,10 +87,3 @@ def test_iou_and_nms() -> None:
     np.testing.assert_allclose(overlap[0, 1], 90 / 110)
     assert overlap[0, 2] == 0
     assert geometry.nms(boxes, np.array([0.5, 0.9, 0.1]), 0.5).tolist() == [1, 2]
-
-
-def test_flip_points_is_an_involution() -> None:
-    points = RNG.uniform(0, 50, (4, 3))
-    once = geometry.flip_points(points, 64)
-    np.testing.assert_allclose(once[:, 0], 63 - points[:, 0])
-    np.testing.assert_allclose(geometry.flip_points(once, 64), points)

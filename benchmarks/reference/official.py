@@ -1,13 +1,14 @@
 """Sapiens v1 as officially run: fp32, eager, one image at a time, post-processing on the CPU through NumPy and OpenCV.
 
 FROZEN. Speed figures are ratios to this file, so it is never optimised; tests/parity/test_reference.py holds it to the official
-outputs. It shares no code with the package. Module names are the official keys: `load_state_dict(strict=True)` takes official files.
+outputs. It shares no code with the package. Module names are the official keys: `load_state_dict` takes official files.
 Flip test off. Images are BGR uint8 (H, W, 3) as from cv2.imread; sizes are (H, W); boxes x0, y0, x1, y1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -90,7 +91,7 @@ class Backbone(nn.Module):
 
 def _stages(widths: Sequence[int], deconvolution: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         conv = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False) if deconvolution else nn.Conv2d(before, after, 1)
         layers += [conv, nn.InstanceNorm2d(after), nn.SiLU()]
     return nn.Sequential(*layers)
@@ -139,7 +140,7 @@ def normalised(image: Array) -> Tensor:
 
 @torch.no_grad()
 def predict(model: Sapiens, image: Array, box: Sequence[float] | None = None) -> dict[str, Array]:
-    """An image's answer: pose {"keypoints", "scores"} of `box` (all of the image where None), else {task: map of the image's size}."""
+    """{"keypoints", "scores"} of `box` (of the whole image where None), or {task: a map of the image's size}."""
     if model.task == "pose":
         return predict_pose(model, image, box)
     height, width = model.size

@@ -19,13 +19,14 @@ Sources = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar
 def predict(
     sources: Sources,
     tasks: tuple[str, ...] = (),
-    model: str = "vitruvian-s",
+    model: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
     out: Path = Path("vitruvian-output"),
     boxes: Path | None = None,
     detector: str = "auto",
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     dtype: Literal["auto", "fp32", "bf16"] = "auto",
     flip_test: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    fit: Literal["auto", "affine", "pad", "stretch", "lite"] = "auto",
     draw: bool = True,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -38,13 +39,16 @@ def predict(
     Args:
         sources: Photos, folders (searched recursively) or glob patterns.
         tasks: Any of pose, seg, depth, normal; all that the model has if none is named.
-        model: Name of a packaged model (see `vitruvian models`) or path of a .safetensors file.
+        model: Name (see `vitruvian models`) or path of weights; vitruvian-s if left out. Repeat it for several models that
+            answer different tasks.
         out: Folder of the results; they mirror the paths below each source.
         boxes: Person boxes instead of the detector: CSV (image,x1,y1,x2,y2[,score]), results of predict, or COCO JSON.
         detector: auto, person, hog or whole-image (the whole photo is one person).
         device: Where to run; auto takes the fastest there is.
         dtype: Precision of matrix products; auto is bf16 where the hardware has it.
         flip_test: Mean of the photo's and its mirror image's answer: a little more exact, twice the time.
+        fit: How parts, depth and normal models see a photo: as trained (auto), a crop for each person (affine), the whole
+            frame (pad, stretch); lite is the official lite release's way for all models.
         draw: Make the overlay picture.
         json: One JSON line a photo on stdout, everything else on stderr.
         overwrite: Do done photos again.
@@ -62,6 +66,7 @@ def predict(
         device=device,
         dtype=dtype,
         flip_test=flip_test,
+        fit=fit,
         draw=draw,
         as_json=json,
         overwrite=overwrite,

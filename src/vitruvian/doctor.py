@@ -6,17 +6,22 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vitruvian import __version__, weights
+from vitruvian import __version__
 from vitruvian.errors import VitruvianError
-from vitruvian.predict.detect import default_detector
-from vitruvian.predict.device import available_devices, choose_compute, cpu_has_bf16
-from vitruvian.types import ModelSpec
 
-CORE = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "huggingface_hub", "tyro", "rich")
+if TYPE_CHECKING:  # the rooms that need the core are imported where they are used, once it is known to be there
+    from vitruvian.types import ModelSpec
+
+CORE: Mapping[str, str] = {  # distribution -> its module
+    "torch": "torch", "numpy": "numpy", "opencv-python-headless": "cv2", "pillow": "PIL", "safetensors": "safetensors",
+    "huggingface_hub": "huggingface_hub", "tyro": "tyro", "rich": "rich",
+}  # fmt: skip
 EXTRAS: Mapping[str, tuple[str, ...]] = {"synth": ("moderngl",), "evaluate": ("pycocotools",), "bake": ("anny",)}
 PURPOSE = {
     "synth": "faster rendering of synthetic people",
@@ -29,9 +34,13 @@ REINSTALL = "pip install --force-reinstall vitruvian"
 def doctor() -> int:
     """Print the examination. Returns 0, or 1 if something of the core or the packaged weights is missing."""
     print(f"vitruvian {__version__}, Python {platform.python_version()} ({sys.executable}), {platform.platform()}")
-    faults = [*_core(), *_packaged()]
-    _devices()
+    faults = _core() or _unusable()
     _extras()
+    if faults:
+        print("devices, weights: not examined before the core is whole")
+    else:
+        _devices()
+        faults = _packaged()
     for fault in faults:
         print(f"missing: {fault}")
     print("all is well" if not faults else f"{len(faults)} thing(s) to mend")
@@ -39,20 +48,40 @@ def doctor() -> int:
 
 
 def _core() -> list[str]:
+    """What of the core is not installed; nothing is imported to find out."""
     faults = []
     found = []
-    for name in CORE:
+    for name, module in CORE.items():
         try:
-            found.append(f"{name} {version(name)}")
+            number = version(name)
         except PackageNotFoundError:
             faults.append(f"{name}. Fix: pip install {name}")
+            continue
+        if find_spec(module) is None:
+            faults.append(f"{name}: listed as {number}, but its files are gone. Fix: pip install --force-reinstall {name}")
+        else:
+            found.append(f"{name} {number}")
     print("core: " + ", ".join(found))
     return faults
 
 
+def _unusable() -> list[str]:
+    """What of the core is installed and cannot be imported, such as a library built for another system."""
+    faults = []
+    for name, module in CORE.items():
+        try:
+            import_module(module)
+        except (ImportError, OSError) as error:
+            reason = " ".join(str(error).split())
+            faults.append(f"a working {name} ({reason}). Fix: pip install --force-reinstall {name}")
+    return faults
+
+
 def _devices() -> None:
+    from vitruvian.device import available_devices, choose_compute, cpu_has_bf16
+
     bf16 = "bf16 in hardware" if cpu_has_bf16() else "no bf16 in hardware"
-    print(f"devices: {', '.join(available_devices())}; {os.cpu_count()} processors, {bf16}; predict uses {choose_compute()}")
+    print(f"devices: {', '.join(available_devices())}; {os.cpu_count()} processors, {bf16}; auto is {choose_compute()}")
     if available_devices() == ["cpu"]:
         print("  no GPU: fine for the packaged models. With one: install PyTorch as https://pytorch.org/get-started says")
 
@@ -67,6 +96,9 @@ def _extras() -> None:
 
 
 def _packaged() -> list[str]:
+    from vitruvian import weights
+    from vitruvian.predict.detect import default_detector
+
     faults = []
     for name in {**weights.MODELS, **weights.DETECTOR_MODELS}:
         path = weights.packaged_path(name)
@@ -85,6 +117,8 @@ def _packaged() -> list[str]:
 
 def show_models() -> int:
     """One line for each packaged model. Returns 0, or 1 if one is not installed."""
+    from vitruvian import weights
+
     missing = 0
     for name, kind in {**dict.fromkeys(weights.MODELS, "people"), **dict.fromkeys(weights.DETECTOR_MODELS, "detector")}.items():
         path = weights.packaged_path(name)
@@ -98,6 +132,8 @@ def show_models() -> int:
 
 def show_model(name: str) -> int:
     """All that a weights file says about itself. UsageError or WeightsError if there is none of that name."""
+    from vitruvian import weights
+
     path = weights.resolve(name)
     card = weights.read_card(path)
     print(f"{name}: {_describe(card.spec)}")
@@ -105,9 +141,9 @@ def show_model(name: str) -> int:
         "file": f"{path} ({_size(path)})",
         "sha256": weights.file_hash(path),
         "licence": card.licence,
-        "run": card.run or "unknown",
+        **({"run": card.run} if card.run else {}),
     }
-    for key, value in {**facts, **card.provenance}.items():
+    for key, value in (*facts.items(), *card.provenance.items()):
         print(f"{key}: {value}")
     return 0
 

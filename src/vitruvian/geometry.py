@@ -1,4 +1,4 @@
-"""Boxes, crops, flips and cameras: pure functions on arrays; OpenCV only to resample pixels."""
+"""Boxes, crops and cameras: pure functions on arrays; OpenCV only to resample pixels."""
 
 from __future__ import annotations
 
@@ -63,13 +63,19 @@ def make_crop(
     padding: float = 1.25,
     rotation: float = 0.0,
 ) -> Crop:
-    """The crop of one person (`affine`: padded box at the input's aspect) or of the whole frame (`pad`, `stretch`)."""
+    """The crop of one person or of the whole frame.
+
+    `affine`: the padded box at the input's aspect, as officially for pose; `lite`: the padded box at the photo's aspect,
+    stretched to the input's, as the official lite release does; `stretch`: the whole frame, as officially for dense tasks;
+    `pad`: the whole frame at its own aspect. size (H, W) of the input, source (H, W) of the photo.
+    """
     if fit == "stretch":
         return Crop(stretch_matrix(source, size), size, source)
     if fit == "pad":
         return Crop(pad_matrix(source, size), size, source)
     center, scale = box_center_scale(box, padding)
-    return Crop(udp_matrix(center, fix_aspect(scale, size[1] / size[0]), size, rotation), size, source)
+    height, width = source if fit == "lite" else size
+    return Crop(udp_matrix(center, fix_aspect(scale, width / height), size, rotation), size, source)
 
 
 def warp(image: Array, crop: Crop, border: float = 0.0, nearest: bool = False) -> Array:
@@ -109,13 +115,6 @@ def map_to_source(values: Array, crop: Crop, border: float = np.nan, nearest: bo
     everywhere = np.ones(values.shape[:2], np.uint8)
     inside = cv2.warpAffine(everywhere, crop.matrix, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
     out[inside == 0] = border
-    return out
-
-
-def flip_points(points: Array, width: int) -> Array:
-    """Mirror (…, 2+) points about the vertical midline of an image `width` pixels wide; x' = width - 1 - x."""
-    out = np.array(points, copy=True)
-    out[..., 0] = width - 1 - out[..., 0]
     return out
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 Array: TypeAlias = npt.NDArray[Any]
 Origin: TypeAlias = Literal["detector", "user", "whole-image"]
-Fit: TypeAlias = Literal["affine", "pad", "stretch"]
+Fit: TypeAlias = Literal["affine", "lite", "pad", "stretch"]
 DepthKind: TypeAlias = Literal["relative", "affine", "metric"]
 Codec: TypeAlias = Literal["official", "exact"]
 
@@ -193,7 +193,8 @@ class HeadSpec:
 class ModelSpec:
     """All that is needed to build a model and to feed it; saved with its weights.
 
-    size (H, W) of the input; padding is that of the patch convolution (0 or 2); mean and std on the 0..255 scale, RGB;
+    size (H, W) of the input; fit: how a photo becomes one (see `geometry.make_crop`); padding is that of the patch
+    convolution (0 or 2); mean and std on the 0..255 scale, RGB;
     keypoint codec: `official` multiplies by the full size on the way back, `exact` is the true inverse. resample: how a photo
     is made smaller for the input: `bilinear`, as officially, skips pixels; `area` takes all of them into account.
     """

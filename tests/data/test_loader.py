@@ -64,14 +64,6 @@ def test_images_arrive_normalised_and_floats_in_float32() -> None:
     assert torch.equal(batch.target["t"]["random"][0], torch.from_numpy(target["t"]["random"]))
 
 
-def test_one_pass_sees_all_and_marks_the_padding() -> None:
-    batches = list(loader(Noise(10)).once())
-    assert [tuple(batch.valid.tolist()) for batch in batches] == [(True,) * 4, (True,) * 4, (True, True, False, False)]
-    keys = [key for batch in batches for key, valid in zip(batch.keys, batch.valid, strict=True) if valid]
-    assert keys == [f"noise {i}" for i in range(10)]
-    assert {batch.image.shape for batch in batches} == {(4, 3, 6, 5)}
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_bad_example_is_told_and_replaced_by_the_next(workers: int) -> None:
     told: list[str] = []

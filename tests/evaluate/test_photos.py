@@ -68,9 +68,7 @@ def test_the_products_predictor_is_adapted():
         calls.append((boxes.shape, tasks))
         return SimpleNamespace(people=[SimpleNamespace(predictions={"pose": 1}) for _ in boxes])
 
-    inner = SimpleNamespace(
-        card=SimpleNamespace(spec=SimpleNamespace(name="m")), network=SimpleNamespace(hash="h"), predict=predict
-    )
+    inner = SimpleNamespace(name="m", weights="h", predict=predict)
     adapter = Adapter(inner, tasks=("pose",))
     assert (adapter.name, adapter.weights) == ("m", "h")
     assert adapter.people(np.zeros((4, 4, 3)), np.zeros((2, 4))) == [{"pose": 1}] * 2

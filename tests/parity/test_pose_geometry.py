@@ -88,6 +88,15 @@ def test_crop_matrices_and_points(golden):
         _near(back, entry["out.pred_in_image"][i])
 
 
+def test_the_official_way_back_undoes_the_crop_that_is_not_udp(golden):
+    """Official heatmap points count the full size, not size - 1: what takes them back is the inverse of the plain matrix."""
+    entry = golden("crop")
+    to_exact = official_to_exact(INPUT)
+    for box, plain in zip(entry["in.boxes_xyxy"].numpy(), entry["out.plain_matrix"], strict=True):
+        crop = make_crop(box, INPUT, INPUT)
+        _near(crop.matrix / np.reshape(to_exact, (2, 1)), plain)
+
+
 @pytest.mark.parametrize(
     ("rotation", "points", "warped"), [(0, "keypoints", "warped"), (30, "keypoints_rot30", "warped_rot30")]
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,49 @@ def test_bad_boxes_say_which_and_what_is_allowed(box: tuple[float, ...], text: s
 def test_boxes_of_another_shape() -> None:
     with pytest.raises(InputError, match=r"boxes of shape \(2, 3\)"):
         people_of(np.zeros((2, 3)), SIZE, "x")
+
+
+GOOD = Person(np.array([1, 2, 3, 4]))
+
+
+@pytest.mark.parametrize("given", [(1, 2, 3, 4), [1, 2, 3, 4], np.array([1, 2, 3, 4], np.uint8), [np.array([1, 2, 3, 4.0])]])
+def test_one_box_may_stand_alone(given: Any) -> None:
+    assert [person.box.tolist() for person in people_of(given, SIZE, "x")] == [[1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (np.zeros(3), r"boxes of shape \(3,\)"),
+        (np.zeros((0, 3)), r"boxes of shape \(0, 3\)"),
+        ([[]], r"boxes of shape \(1, 0\)"),
+        (np.zeros((1, 2, 4)), r"boxes of shape \(1, 2, 4\)"),
+        (5, r"boxes of shape \(\)"),
+        ("1,2,3,4", r"boxes given as '1,2,3,4' \(str\)"),
+        (["1", "2", "3", "4"], r"boxes given as \['1', '2', '3', '4'\] \(list\)"),
+        ([[1, 2, 3, 4], [1, 2, 3]], "boxes given as .*list"),
+        ([[1, 2, 3, 4], None], "boxes given as .*None"),
+        ({"a": 1}, "boxes given as .*dict"),
+        (iter([GOOD]), "boxes given as .*iterator"),
+        ([GOOD, None], r"entry 2 of the list of people is None"),
+        ([np.array([1, 2, 3, 4]), GOOD], r"entry 1 of the list of people is array"),
+        (GOOD, r"boxes given as Person"),
+        ([Person(np.array([1, 2, 3]))], r"the box of person 1 is array\(\[1, 2, 3\]\)"),
+        ([Person(None)], r"the box of person 1 is None"),  # type: ignore[arg-type]
+        ([Person(GOOD.box, "high")], r"the score of person 1 is 'high'"),  # type: ignore[arg-type]
+        ([Person(GOOD.box, np.nan)], r"box 1 .* has the score nan, not in 0\.\.1"),
+        ([[1, 2, 3, 4, np.nan]], r"box 1 .* has the score nan"),
+        ([[0, 0, 1e300, 5]], "is not finite"),
+    ],
+)
+def test_whatever_else_is_given_is_refused_with_what_is_allowed(given: Any, text: str) -> None:
+    with pytest.raises(InputError, match=rf"^photo\.jpg: .*{text}.*Allowed: "):
+        people_of(given, SIZE, "photo.jpg")
+
+
+def test_a_score_keeps_its_digits() -> None:
+    (person,) = people_of([[1, 2, 3, 4, 0.9]], SIZE, "x")
+    assert person.score == 0.9
 
 
 def write(path: Path, content: object) -> Path:
@@ -113,12 +157,54 @@ def test_wrong_boxes_are_kept_apart_with_their_line(tmp_path: Path) -> None:
         ("x.json", '{"a": 1}', "not understood"),
         ("x.json", "3", "not understood"),
         ("x.json", '{"images": [], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}', "not understood"),
+        ("x.json", "", "the file is no JSON"),
+        ("x.json", "{}", "the file is an object with no fields, neither a result nor COCO.*Allowed: CSV"),
+        ("x.json", "3", "the file is a number instead of a list.*Allowed: CSV"),
+        ("x.json", "null", "the file is null"),
+        ("x.json", '"a.jpg"', "the file is a string"),
+        ("x.json", "[3]", "entry 1 is a number instead of an object"),
+        ("x.json", '["image_id"]', "entry 1 is a string instead of an object"),
+        ("x.json", '{"annotations": []}', "the COCO file has no 'images'; it has 'annotations'"),
+        ("x.json", '{"images": []}', "the COCO file has no 'annotations'"),
+        ("x.json", '{"images": 3, "annotations": []}', "images of the COCO file is a number instead of a list"),
+        ("x.json", '{"images": [{"id": 1}], "annotations": []}', "an image has no 'file_name'"),
+        ("x.json", '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "dog"}]}', "none of its .*'person'"),
+        ("x.json", '{"images": [], "annotations": [{"image_id": 1, "bbox": 3}]}', "annotation 1 is of image 1, which is not"),
+        ("x.json", '[{"image": "a.jpg", "people": []}]', "image of entry 1 is a string instead of an object"),
+        ("x.json", '[{"image": {"file": 5}, "people": []}]', "file of image of entry 1 is a number instead of a string"),
+        ("x.json", '[{"image": {"file": "a"}, "people": 3}]', "people of entry 1 is a number instead of a list"),
+        ("x.json", '[{"image": {"file": "a"}, "people": [{}]}]', "person 1 of entry 1 has no 'box'"),
+        ("x.json", "[" * 100_000, "not understood"),
+        ("x.jsonl", "3\n", "line 1 is a number instead of an object"),
+        ("x.jsonl", '{"image": {"file": "a"}, "people": []}\n{', "line 2 is no JSON"),
+        ("x.csv", "image,x,y,width,height\n", "its first line names the columns image,x,y,width,height"),
         ("x.txt", "a", r"unknown kind '\.txt'"),
     ],
 )
 def test_files_that_are_no_boxes(tmp_path: Path, name: str, content: str, text: str) -> None:
     with pytest.raises(InputError, match=text):
         read_boxes(write(tmp_path / name, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.csv", "image,x1,y1,x2,y2\n"), ("x.json", "[]"), ("x.jsonl", ""), ("y.json", COCO | {"annotations": []})],
+)
+def test_a_file_may_say_that_nobody_is_there(tmp_path: Path, name: str, content: object) -> None:
+    assert not any(boxes_in(write(tmp_path / name, content)).values())
+
+
+def test_text_in_the_place_of_numbers_costs_its_own_photo_only(tmp_path: Path) -> None:
+    images = [{"id": number, "file_name": f"{number}.jpg"} for number in range(5)]
+    boxes: list[Any] = [[1, 2, 10, 20], ["1", "2", "3", "4"], "1234", [1, 2, 3], None]
+    annotations = [{"image_id": number, "bbox": box} for number, box in enumerate(boxes)]
+    file = read_boxes(write(tmp_path / "x.json", {"images": images, "annotations": annotations}))
+    assert {name: len(people) for name, people in file.people.items()} == {f"{n}.jpg": int(n == 0) for n in range(5)}
+    assert sorted(file.wrong) == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    assert "annotation 2 (1.jpg): ['1', '2', '3', '4'] (list)" in file.wrong["1.jpg"][0]
+    assert "3 numbers instead of 4" in file.wrong["3.jpg"][0]
+    own = [{"image": {"file": "a.jpg"}, "people": [{"box": "1234"}, {"box": [1, 2, 3, 4], "score": None}]}]
+    assert len(read_boxes(write(tmp_path / "own.json", own)).wrong["a.jpg"]) == 2
 
 
 def test_absent_and_binary_files(tmp_path: Path) -> None:

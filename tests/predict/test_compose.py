@@ -8,12 +8,13 @@ from vitruvian.types import Array, Classes, Depth, Normals, Person, Prediction
 
 SIZE = (80, 100)
 INPUT = (64, 48)
+Found = tuple[Person, dict[str, Prediction]]
 
 
-def person_at(box: tuple[float, ...], values: dict[str, object], score: float = 1.0) -> dict[str, Prediction]:
+def person_at(box: tuple[float, ...], values: dict[str, object], score: float = 1.0) -> Found:
     person = Person(np.array(box, np.float32), score)
     crop = make_crop(person.box, INPUT, SIZE)
-    return {task: Prediction(person, crop, task, "x", value) for task, value in values.items()}  # type: ignore[arg-type]
+    return person, {task: Prediction(person, crop, task, "x", value) for task, value in values.items()}  # type: ignore[arg-type]
 
 
 def seg(rows: slice = slice(16, 48), columns: slice = slice(12, 36), part: int = 22, score: float = 0.9) -> Classes:
@@ -102,7 +103,7 @@ def test_without_parts_boxes_say_where_people_are() -> None:
     frame = compose([person_at((30, 20, 60, 60), {"depth": ramp(0, 1)})], SIZE)
     assert (frame.mask, frame.parts) == ("boxes", None)
     rows, columns = np.nonzero(frame.owner)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 60, 30, 60)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 59, 30, 59), "30 x 40 px, as the box says"
 
 
 def test_a_crop_that_leaves_the_photo_is_cut() -> None:
@@ -115,6 +116,42 @@ def test_a_mirrored_crop_comes_back_unmirrored() -> None:
     plain = make_crop(person.box, INPUT, SIZE)
     mirrored = type(plain)(plain.matrix, plain.size, plain.source_size, flipped=True)
     value = seg(columns=slice(0, 24))
-    frame = compose([{"seg": Prediction(person, mirrored, "seg", "x", value)}], SIZE)
+    frame = compose([(person, {"seg": Prediction(person, mirrored, "seg", "x", value)})], SIZE)
     columns = np.nonzero(frame.owner.any(0))[0]
     assert columns.min() >= 44, "the left half of a mirrored crop is the right half of the photo's window"
+
+
+def whole(**values: object) -> dict[str, Prediction]:
+    """What a model said of the whole frame, squashed to its input."""
+    person = Person(np.array([0, 0, SIZE[1], SIZE[0]], np.float32), origin="whole-image")
+    crop = make_crop(person.box, INPUT, SIZE, "stretch")
+    return {task: Prediction(person, crop, task, "x", value) for task, value in values.items()}  # type: ignore[arg-type]
+
+
+def test_parts_of_the_whole_frame_belong_to_the_boxes_they_lie_in() -> None:
+    people: list[Found] = [(Person(np.array(box, np.float32)), {}) for box in ((0, 0, 40, 80), (30, 0, 60, 80))]
+    everywhere = seg(slice(None), slice(None))
+    frame = compose(people, SIZE, whole(seg=everywhere, depth=ramp(2, 5), normal=facing()))
+    assert frame.parts is not None and (frame.parts.ids == 22).all() and frame.mask == "parts"
+    assert [frame.owner[40, x] for x in (10, 35, 50, 80)] == [1, 1, 2, 0]
+    assert frame.depth is not None and frame.normals is not None
+    assert np.isfinite(frame.depth.z).all() and np.isfinite(frame.normals.n).all()
+    assert frame.whole_depth and frame.depth.z.min() == 0 and frame.depth.z.max() == 1
+    ((near, far),) = (ends for ends in frame.ranges if ends)
+    assert 2 <= near < 2.1 and 4.9 < far <= 5
+
+
+def test_depth_of_the_whole_frame_is_told_where_parts_are_and_without_parts_everywhere() -> None:
+    masked = compose([], SIZE, whole(seg=seg(), depth=ramp(2, 5)))
+    assert masked.depth is not None and masked.parts is not None
+    assert (np.isfinite(masked.depth.z) == (masked.parts.ids > 0)).all() and not masked.owner.any()
+    bare = compose([], SIZE, whole(depth=ramp(2, 5)))
+    assert bare.mask == "frame" and bare.depth is not None and np.isfinite(bare.depth.z).all()
+
+
+def test_parts_of_one_model_mask_the_depth_of_another() -> None:
+    person, said = person_at((30, 20, 60, 60), {"depth": Depth(np.full(INPUT, 3.0, np.float32), "metric", "m")})
+    frame = compose([(person, said)], SIZE, whole(seg=seg(slice(None), slice(None))))
+    assert frame.depth is not None
+    assert (np.isfinite(frame.depth.z) == (frame.owner == 1)).all() and frame.owner[40, 45] == 1
+    np.testing.assert_allclose(frame.depth.z[frame.owner == 1], 3.0, rtol=1e-5)

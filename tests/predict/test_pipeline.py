@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,10 +12,11 @@ import torch
 from PIL import Image
 
 import vitruvian
-from vitruvian import weights
+from vitruvian import device, weights
+from vitruvian.cli import main
 from vitruvian.errors import InputError, UsageError, VitruvianError, WeightsError
 from vitruvian.model import build, mae_head
-from vitruvian.predict import detect, device
+from vitruvian.predict import detect
 from vitruvian.predict.network import outputs_of
 from vitruvian.predict.pipeline import Predictor, load
 from vitruvian.tasks import TASKS as TASKS_BY_NAME
@@ -58,7 +60,7 @@ def test_every_kind_of_source_gives_the_same(predictor: Predictor, pixels: Array
 
 
 def test_the_flip_test_says_of_a_mirrored_input_what_it_says_of_the_input(predictor: Predictor) -> None:
-    model, tasks = predictor.network.model, list(predictor.network.tasks.values())
+    model, tasks = predictor.team.networks[0].model, list(predictor.team.networks[0].tasks.values())
     torch.manual_seed(1)
     pixels = torch.randn(2, 3, 64, 48)
     with torch.inference_mode():
@@ -103,7 +105,8 @@ def test_boxes_and_photos_must_be_as_many(predictor: Predictor, pixels: Array, c
 
 def test_one_backbone_pass_for_all_people_and_heads(predictor: Predictor, pixels: Array) -> None:
     passes: list[tuple[int, ...]] = []
-    hook = predictor.network.model.backbone.register_forward_hook(lambda _, args, out: passes.append(tuple(args[0].shape)))
+    backbone = predictor.team.networks[0].model.backbone
+    hook = backbone.register_forward_hook(lambda _, args, out: passes.append(tuple(args[0].shape)))
     predictor.predict(pixels, boxes=np.repeat(BOX, 3, 0))
     hook.remove()
     assert passes == [(3, 3, 64, 48)]
@@ -206,7 +209,7 @@ class TestDetectors:
     def test_unknown_and_missing_detectors(self, tiny: Path, tmp_path: Path, pixels: Array) -> None:
         with pytest.raises(UsageError, match=r"unknown detector 'hgo'.*Did you mean hog"):
             load(tiny, detector="hgo").predict(pixels)
-        with pytest.raises(WeightsError, match="not a detector: its heads are pose, seg, depth, normal"):
+        with pytest.raises(WeightsError, match="a model of people, not a detector"):
             load(tiny, detector=str(tiny)).predict(pixels)
 
     def test_given_boxes_do_not_load_the_detector(self, tiny: Path, pixels: Array) -> None:
@@ -245,3 +248,72 @@ def test_damaged_weights_stop_before_any_photo(photo: Callable[..., Path], tmp_p
     (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(VitruvianError, match="cannot be read as safetensors"):
         load(tmp_path / "bad.safetensors")
+
+
+class TestSeveralModels:
+    """A pose model of people beside dense models of the whole frame, as the official weights are."""
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> dict[str, Path]:
+        out = {}
+        for task in TASKS:
+            torch.manual_seed(len(out))
+            name = f"tiny-{task}"
+            spec = replace(SPEC.with_heads(SPEC.head(task)), name=name, fit="affine" if task == "pose" else "stretch")
+            weights.save(tmp_path / f"{name}.safetensors", build(spec), provenance={}, run="0")
+            out[task] = tmp_path / f"{name}.safetensors"
+        return out
+
+    def test_each_task_is_answered_by_its_model(self, files: dict[str, Path], pixels: Array) -> None:
+        together = load(list(files.values()), detector="whole-image", device="cpu", dtype="fp32")
+        result = together.predict(pixels, boxes=BOX)
+        assert result.tasks == TASKS and result.made_by.model == "tiny-pose + tiny-seg + tiny-depth + tiny-normal"
+        (person,) = result.people
+        assert set(person.predictions) == {"pose"} and set(result.whole) == {"seg", "depth", "normal"}
+        alone = load(files["pose"], device="cpu", dtype="fp32").predict(pixels, boxes=BOX).people[0].keypoints
+        assert alone is not None and person.keypoints is not None
+        np.testing.assert_array_equal(alone.xy, person.keypoints.xy)
+        frame = result.frame
+        assert frame.parts is not None and frame.depth is not None and frame.normals is not None
+        assert (np.isfinite(frame.depth.z) == (frame.parts.ids > 0)).all(), "parts of one model mask the depth of another"
+
+    def test_nobody_is_sought_for_models_of_the_whole_frame(self, files: dict[str, Path], pixels: Array) -> None:
+        result = load(files["depth"], detector="absent.safetensors", device="cpu").predict(pixels)
+        assert result.people == () and result.made_by.detector.startswith("none: the whole frame")
+        assert result.frame.mask == "frame" and result.frame.depth is not None
+        assert np.isfinite(result.frame.depth.z).all()
+
+    def test_two_models_of_one_task_are_refused(self, files: dict[str, Path], tiny: Path) -> None:
+        with pytest.raises(UsageError, match="tiny and tiny-seg both answer seg"):
+            load([tiny, files["seg"]], device="cpu")
+
+    def test_results_of_the_whole_frame_are_written(self, files: dict[str, Path], tmp_path: Path, pixels: Array) -> None:
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        models = [word for task in ("seg", "depth") for word in ("--model", str(files[task]))]
+        words = ["predict", str(tmp_path / "a.png"), *models, "--out", str(tmp_path / "out"), "--device", "cpu"]
+        assert main(words) == 0
+        record = json.loads((tmp_path / "out/a.json").read_text())
+        assert record["people"] == [] and record["owner"]["mask"] == "parts"
+        assert set(record["depth"]["range"]) == {"near", "far"}
+        assert (tmp_path / "out/a.overlay.jpg").is_file()
+
+    def test_dense_models_may_see_crops_or_the_padded_frame(self, files: dict[str, Path], pixels: Array) -> None:
+        models = [files["pose"], files["seg"]]
+        crops = load(models, device="cpu", dtype="fp32", fit="affine").predict(pixels, boxes=BOX)
+        assert set(crops.people[0].predictions) == {"pose", "seg"} and not crops.whole
+        padded = load(models, device="cpu", dtype="fp32", fit="pad").predict(pixels, boxes=BOX)
+        assert set(padded.people[0].predictions) == {"pose"}, "a pose always needs a crop"
+        scale = padded.whole["seg"].crop.matrix
+        assert scale[0, 0] == scale[1, 1] != load(models[1], device="cpu").predict(pixels).whole["seg"].crop.matrix[1, 1]
+        assert padded.made_by.fit == "pad"
+
+    def test_the_lite_way_takes_its_constants_and_stretches_the_box(self, files: dict[str, Path], pixels: Array) -> None:
+        lite = load([files["pose"], files["seg"]], device="cpu", dtype="fp32", fit="lite")
+        assert {network.spec.mean for network in lite.team.networks} == {(123.5, 116.5, 103.5)}
+        crop = lite.predict(pixels, boxes=BOX).people[0].predictions["pose"].crop
+        window = np.ptp(crop.points_to_source(np.array([[0, 0], [47, 63]])), axis=0)
+        np.testing.assert_allclose(
+            window, [50 * 1.25 * 80 / 60, 50 * 1.25], rtol=1e-6
+        )  # as high as the box, of the photo's aspect
+        with pytest.raises(UsageError, match="unknown fit"):
+            load(files["seg"], device="cpu", fit="crop")

@@ -12,9 +12,11 @@ import pytest
 import torch
 from tiny_training import BRIGHT, HUE, Pictures, evaluate, model, settings
 
+from vitruvian.device import choose_compute
 from vitruvian.errors import InputError, UsageError, VitruvianError
 from vitruvian.train import TrainConfig, read_log, read_weights, train
-from vitruvian.train.log import TIMES
+
+TIMES = ("images_per_s", "wait", "time")  # the fields of a record that a repeated run does not repeat
 
 
 def records(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
@@ -115,6 +117,25 @@ def test_it_learns_four_examples_by_heart(tmp_path: Path) -> None:
 def test_bf16_autocast_keeps_the_weights_in_float32(tmp_path: Path) -> None:
     train(settings(tmp_path, steps=3, dtype="bf16"), model(), [BRIGHT, HUE], Pictures(), evaluate)
     assert {tensor.dtype for tensor in read_weights(tmp_path, average=False).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("fast", "dtype"), [(True, "bf16"), (False, "fp32")])
+def test_training_chooses_as_prediction_does_and_says_so(
+    fast: bool, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr("vitruvian.device.cpu_has_bf16", lambda: fast)
+    train(settings(tmp_path, steps=3, progress=True), model(), [BRIGHT, HUE], Pictures())
+    assert str(choose_compute()) == f"cpu {dtype}"
+    assert capsys.readouterr().err.splitlines()[0] == f"training on cpu {dtype}, threads: 1"
+    assert json.loads((tmp_path / "config.json").read_text())["run"]["config"]["dtype"] == dtype
+
+
+def test_a_device_that_is_absent_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UsageError, match=r"device cuda is not available here\. Allowed: .*cpu"):
+        train(settings(tmp_path, device="cuda"), model(), [BRIGHT, HUE], Pictures())
 
 
 def test_one_task_of_two_leaves_the_other_head_alone(tmp_path: Path) -> None:

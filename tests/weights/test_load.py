@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +45,11 @@ def altered(path: Path, **change: object) -> Path:
         entry = json.loads(file.metadata()["vitruvian"])
     save_file(load_file(path), path, metadata={"vitruvian": json.dumps({**entry, **change})})
     return path
+
+
+def spec_in(path: Path) -> Any:
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["vitruvian"])["spec"]
 
 
 def test_round_trip_in_full_precision_is_exact(model: Model, tmp_path: Path) -> None:
@@ -118,19 +124,80 @@ def test_many_missing_names_are_counted(saved: Path) -> None:
         ({"vocabularies": {}}, "not in its metadata"),
         ({"spec": {"name": "x"}}, "damaged or of another version"),
         ({"stranger": 1}, "damaged or of another version"),
+        ({"provenance": 3}, "provenance is 3"),
+        ({"run": None}, "run is None"),
     ],
 )
 def test_a_bad_card_is_refused(saved: Path, change: dict[str, object], text: str) -> None:
-    with pytest.raises(WeightsError, match=text):
+    with pytest.raises(WeightsError, match=rf"tiny\.safetensors: .*{text}"):
         weights.load(altered(saved, **change))
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"std": [58.0, 0.0, 57.0]}, "std is .*Allowed: three finite numbers above 0"),
+        ({"std": [58.0, float("nan"), 57.0]}, "std is "),
+        ({"mean": [1.0, 2.0]}, "mean is .*Allowed: three finite numbers"),
+        ({"mean": [1.0, 2.0, float("inf")]}, "mean is "),
+        ({"fit": "foo"}, "unknown fit 'foo'.*Allowed: affine, .*pad, stretch"),
+        ({"stem": "foo"}, "unknown stem 'foo'"),
+        ({"codec": "foo"}, "unknown codec 'foo'"),
+        ({"resample": "cubic"}, "unknown resample 'cubic'.*Allowed: area, bilinear"),
+        ({"backbone": "vitt"}, "unknown backbone 'vitt'.*Did you mean vit"),
+        ({"size": [0, 48]}, "size is "),
+        ({"size": [64]}, "size is "),
+        ({"size": "64"}, "size is "),
+        ({"dim": -32}, "dim is -32.*at least 1"),
+        ({"depth": 1.5}, "depth is 1.5"),
+        ({"patch": 0}, "patch is 0"),
+        ({"sigma": 0}, "sigma is 0"),
+        ({"box_padding": float("nan")}, "box_padding is nan"),
+        ({"class_token": "no"}, "class_token is 'no'"),
+        ({"name": 5}, "name is 5"),
+        ({"heads": []}, "heads is .*at least one head"),
+        ({"size": [60, 48]}, "cannot be built .*multiple of the patch"),
+        ({"heads_attn": 5}, "cannot be built .*attention heads"),
+    ],
+)
+def test_a_specification_that_no_model_can_have_is_refused(saved: Path, change: dict[str, object], text: str) -> None:
+    bad = altered(saved, spec={**spec_in(saved), **change})
+    with pytest.raises(WeightsError, match=rf"tiny\.safetensors: .*model specification.*{text}"):
+        weights.load(bad)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"kind": "foo"}, "unknown kind 'foo'.*Allowed: deconv, mae, shuffle"),
+        ({"out": 0}, "out is 0"),
+        ({"upsample": [0]}, "upsample is "),
+        ({"options": []}, "options is "),
+        ({"vocabulary": 3}, "vocabulary is 3"),
+        ({"task": "depth"}, "a second head 'depth'"),
+        ({"options": {"refine": "foo"}}, "cannot be built .*unknown refinement 'foo'"),
+        ({"options": {"dropout": "much"}}, "cannot be built "),
+    ],
+)
+def test_a_head_that_no_model_can_have_is_refused(saved: Path, change: dict[str, object], text: str) -> None:
+    spec = spec_in(saved)
+    spec["heads"][0].update(change)
+    with pytest.raises(WeightsError, match=rf"tiny\.safetensors: .*{text}"):
+        weights.load(altered(saved, spec=spec))
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    odd = build(replace(SPEC, std=(1.0, 0.0, 1.0)))
+    with pytest.raises(UsageError, match=r"the model 'tiny' cannot be saved: .*std is"):
+        weights.save(tmp_path / "x.safetensors", odd, provenance={})
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_skeleton_in_a_file_names_those_there_are(saved: Path) -> None:
-    with safe_open(saved, "pt") as file:
-        entry = json.loads(file.metadata()["vitruvian"])
-    entry["spec"]["heads"][0]["vocabulary"] = "coco18"
-    bad = altered(saved, spec=entry["spec"], vocabularies={"coco18": list(skeleton("coco17").names)})
-    with pytest.raises(UsageError, match=r"coco18.*coco17, sapiens308, wholebody133"):
+    spec = spec_in(saved)
+    spec["heads"][0]["vocabulary"] = "coco18"
+    bad = altered(saved, spec=spec, vocabularies={"coco18": list(skeleton("coco17").names)})
+    with pytest.raises(WeightsError, match=r"tiny\.safetensors: .*coco18.*coco17, sapiens308, wholebody133"):
         weights.load(bad)
 
 
@@ -166,6 +233,30 @@ def test_names_and_paths() -> None:
         weights.resolve("vitruvian-x")
     with pytest.raises(WeightsError, match=r"no weights file at nowhere/x\.safetensors"):
         weights.resolve("nowhere/x.safetensors")
+
+
+def test_a_name_of_the_wrong_kind_is_refused_with_those_of_the_right_one() -> None:
+    with pytest.raises(UsageError, match=r"unknown model 'nope'\. Allowed: person, vitruvian-s\."):
+        weights.resolve("nope")
+    with pytest.raises(UsageError, match=r"unknown model 'nope'\. Allowed: vitruvian-s\."):
+        weights.resolve("nope", "people")
+    with pytest.raises(UsageError, match=r"person is a detector, not a model of people\. Allowed: vitruvian-s"):
+        weights.load("person", "people")
+    with pytest.raises(UsageError, match=r"vitruvian-s is a model of people, not a detector\. Allowed: person"):
+        weights.load("vitruvian-s", "detector")
+    assert weights.packaged_names() == ("vitruvian-s", "person")
+
+
+def test_a_file_of_the_wrong_kind_is_refused(saved: Path, tmp_path: Path) -> None:
+    detector = tmp_path / "d.safetensors"
+    head = HeadSpec("person", (8,), out=5, kind="shuffle")
+    assert weights.save(detector, build(SPEC.with_heads(head)), provenance={}).is_detector
+    assert weights.load(detector, "detector").card.is_detector
+    assert not weights.load(saved, "people").card.is_detector
+    with pytest.raises(WeightsError, match=r"d\.safetensors is a detector, not a model of people"):
+        weights.load(detector, "people")
+    with pytest.raises(WeightsError, match=r"tiny\.safetensors is a model of people, not a detector"):
+        weights.load(saved, "detector")
 
 
 def test_a_packaged_model_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from vitruvian.types import Array, Sample
 
 FORMAT = 1
 
-# What the eye sees at a pixel, decided by geometry; its colour and texture are drawn later.
+# What the eye sees at a pixel, decided by geometry; its colour and texture are drawn later. Files hold the numbers, so every
+# name keeps its place, `mouth` (the inner walls) too, which no geometry has yet.
 MATERIALS = (
     "background", "skin", "lips", "brow", "beard", "nail", "sclera", "iris", "pupil", "lash", "mouth", "teeth", "tongue",
     "hair", "upper_cloth", "lower_cloth", "shoe", "sock", "apparel", "furniture", "outer_cloth", "headwear",

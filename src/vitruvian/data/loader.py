@@ -6,7 +6,6 @@ positions n * B .. n * B + B - 1, so a run resumes by its step and any number of
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -69,31 +68,27 @@ class _Raw(NamedTuple):
 
     image: Tensor | None
     target: dict[str, dict[str, Tensor]]
-    valid: Tensor
     keys: tuple[str, ...]
     bad: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _RawBatches(Dataset[_Raw]):
-    """Batch number -> raw batch; this is what a worker runs. Positions from `limit` on are padding."""
+    """Batch number -> raw batch; this is what a worker runs."""
 
     examples: Examples
     order: Order
     size: int
-    limit: int | None = None
 
     def __getitem__(self, number: int) -> _Raw:
         first, bad = number * self.size, list[str]()
-        valid = [self.limit is None or position < self.limit for position in range(first, first + self.size)]
-        drawn = [self._draw(first + i, bad) for i in range(sum(valid))]
+        drawn = [self._draw(first + i, bad) for i in range(self.size)]
         good = [example for example in drawn if example is not None]
         if len(good) < len(drawn):
-            return _Raw(None, {}, torch.tensor(valid), (), tuple(bad))
-        good += good[:1] * (self.size - len(good))
+            return _Raw(None, {}, (), tuple(bad))
         images, targets, keys = zip(*good, strict=True)
         image = torch.stack([_pixels(image, key) for image, key in zip(images, keys, strict=True)])
-        return _Raw(image, _stack_targets(targets, keys), torch.tensor(valid), keys, tuple(bad))
+        return _Raw(image, _stack_targets(targets, keys), keys, tuple(bad))
 
     def _draw(self, position: int, bad: list[str]) -> Example | None:
         """The example at a position or, where it fails, that of the next index; failures are added to `bad`."""
@@ -165,12 +160,6 @@ class Loader:
         order = Order(len(self.examples), self.seed, self.shuffle)
         return self._run(_RawBatches(self.examples, order, self.batch), range(start, stop))
 
-    def once(self) -> Iterator[Batch]:
-        """Every example once, in order; the last batch is filled up with rows whose `valid` is False."""
-        length = len(self.examples)
-        raw = _RawBatches(self.examples, Order(length, self.seed, shuffle=False), self.batch, limit=length)
-        return self._run(raw, range(math.ceil(length / self.batch)))
-
     def _run(self, raw: _RawBatches, numbers: range) -> Iterator[Batch]:
         for number, item in zip(numbers, self._read(raw, numbers), strict=True):
             self._count_bad(item, (number + 1) * self.batch)
@@ -209,7 +198,8 @@ class Loader:
     def _to_batch(self, raw: _Raw) -> Batch:
         image = cast(Tensor, raw.image).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         target = {task: {part: self._move(value) for part, value in parts.items()} for task, parts in raw.target.items()}
-        return Batch(image.float().sub_(self._mean).div_(self._std), target, raw.valid, keys=raw.keys)
+        image = image.float().sub_(self._mean).div_(self._std)
+        return Batch(image, target, torch.ones(len(image), dtype=torch.bool), keys=raw.keys)
 
     def _move(self, value: Tensor) -> Tensor:
         value = value.to(self.device, non_blocking=True)

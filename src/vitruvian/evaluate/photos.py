@@ -50,12 +50,12 @@ class Adapter:
     @property
     def name(self) -> str:
         """The model's name."""
-        return self.predictor.card.spec.name
+        return self.predictor.name
 
     @property
     def weights(self) -> str:
         """The hash of the weights file."""
-        return self.predictor.network.hash
+        return self.predictor.weights
 
     def people(self, image: Array, boxes: Array) -> list[Mapping[str, Prediction]]:
         """As `Predictor.people`."""

@@ -7,7 +7,6 @@ Key names are ours and stable: `patch.*` or `stem.*`, `position`, `class_token`,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
@@ -187,15 +186,6 @@ class ViT(nn.Module):
         """(B, 3, H, W) normalised -> (B, C, rows, cols); the class token, if any, is left out."""
         tokens, grid = self.embed(image)
         return self._map(self.encode(tokens), grid)
-
-    def forward_layers(self, image: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Maps (B, C, rows, cols) after the given blocks (0-based); only that of the last block is normed."""
-        tokens, grid = self.embed(image)
-        kept = {}
-        for i, block in enumerate(self.blocks):
-            tokens = self._run(block, tokens)
-            kept[i] = self.norm(tokens) if i == len(self.blocks) - 1 else tokens
-        return [self._map(kept[range(len(self.blocks))[i]], grid) for i in layers]
 
     def _run(self, block: nn.Module, tokens: Tensor) -> Tensor:
         if self.checkpointing and self.training and torch.is_grad_enabled():

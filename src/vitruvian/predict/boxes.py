@@ -6,21 +6,24 @@ import csv
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from vitruvian.errors import InputError
+from vitruvian.predict.box_formats import PARSERS, SLACK, box_fault, box_of, brief, numbers_of, show
 from vitruvian.predict.sources import Problem, Source
 from vitruvian.types import Array, Person
 
 ALLOWED = "Allowed: finite x1,y1,x2,y2 in pixels of the upright photo, 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height."
-SLACK = 1.0  # px beyond the border that rounding explains; clipped
-PERSON = "person"
-Row: TypeAlias = tuple[str, Person | None, str]  # image name, person, what is wrong with the box
+SHAPES = "Allowed: x1,y1,x2,y2 for each person, shape (N, 4), or with a score (N, 5), as numbers; or a list of Person."
+FORMATS = (
+    "Allowed: CSV lines image,x1,y1,x2,y2[,score]; results of vitruvian predict;"
+    " COCO annotations (images, annotations) or detections (a list)."
+)
 
 
 @dataclass
@@ -67,50 +70,63 @@ def _keys(name: str) -> list[str]:
 
 
 def people_of(boxes: Sequence[Person] | Array, size: tuple[int, int], where: str) -> list[Person]:
-    """Boxes (N, 4) xyxy, (N, 5) with a score, or people -> people, checked against the photo's size (H, W), clipped to it."""
-    if not isinstance(boxes, np.ndarray) and all(isinstance(box, Person) for box in boxes):
-        people = list(boxes)
+    """Boxes (N, 4) xyxy, (N, 5) with a score, or people -> people, checked against the photo's size (H, W), clipped to it.
+
+    A single box may be given as it is, (4,) or (5,). InputError for anything else, with the name of the photo.
+    """
+    if isinstance(boxes, list | tuple) and any(isinstance(box, Person) for box in boxes):
+        people = [_checked(box, number, where) for number, box in enumerate(boxes, 1)]
     else:
-        rows = np.asarray(boxes, np.float64)
-        rows = rows.reshape(0, 4) if rows.size == 0 else np.atleast_2d(rows)
-        if rows.ndim != 2 or rows.shape[1] not in (4, 5):
-            raise InputError(f"{where}: boxes of shape {rows.shape}. Allowed: (N, 4) x1,y1,x2,y2 or (N, 5) with a score.")
-        people = [Person(row[:4].astype(np.float32), float(row[4]) if len(row) == 5 else 1.0, origin="user") for row in rows]
+        people = [
+            Person(box_of(row[:4]), float(row[4]) if len(row) == 5 else 1.0, origin="user") for row in _rows(boxes, where)
+        ]
+    return [_clipped(person, number, size, where) for number, person in enumerate(people, 1)]
+
+
+def _checked(entry: Any, number: int, where: str) -> Person:
+    """An entry of a list of people; what it holds came from the caller and may be anything."""
+    if not isinstance(entry, Person):
+        raise InputError(f"{where}: entry {number} of the list of people is {brief(entry)}. {SHAPES}")
+    box, score = numbers_of(entry.box), numbers_of(entry.score)
+    if box is None or box.shape != (4,):
+        raise InputError(f"{where}: the box of person {number} is {brief(entry.box)}. Allowed: four numbers, x1,y1,x2,y2.")
+    if score is None or score.shape != ():
+        raise InputError(f"{where}: the score of person {number} is {brief(entry.score)}. Allowed: a number in 0..1.")
+    return Person(box_of(box), float(score), entry.track, entry.origin)
+
+
+def _rows(boxes: Any, where: str) -> Array:
+    """(N, 4) or (N, 5) float64."""
+    rows = numbers_of(boxes)
+    if rows is None:
+        raise InputError(f"{where}: boxes given as {brief(boxes)}. {SHAPES}")
+    if rows.shape == (0,):
+        return rows.reshape(0, 4)
+    if rows.shape in ((4,), (5,)):
+        rows = rows[None]
+    if rows.ndim != 2 or rows.shape[1] not in (4, 5):
+        raise InputError(f"{where}: boxes of shape {rows.shape}. {SHAPES}")
+    return rows
+
+
+def _clipped(person: Person, number: int, size: tuple[int, int], where: str) -> Person:
     height, width = size
-    out = []
-    for i, person in enumerate(people):
-        box = np.asarray(person.box, np.float32)
-        fault = box_fault(box, person.score)
-        clipped = np.clip(box, 0, np.array([width, height, width, height], np.float32))
-        if not fault and (box[2] > width + SLACK or box[3] > height + SLACK):
-            fault = f"ends outside the photo of {width}x{height} px"
-        elif not fault and (clipped[2:] <= clipped[:2]).any():
-            fault = f"lies outside the photo of {width}x{height} px"
-        if fault:
-            raise InputError(f"{where}: box {i + 1} {_show(box)} {fault}. {ALLOWED}")
-        out.append(Person(clipped, person.score, person.track, person.origin))
-    return out
-
-
-def box_fault(box: Array, score: float) -> str:
-    """What is wrong with a box whatever the photo; empty if nothing is."""
-    if not np.isfinite(box).all() or not np.isfinite(score):
-        return "is not finite"
-    if (box < -SLACK).any():
-        return "is negative"
-    if box[2] <= box[0] or box[3] <= box[1]:
-        return "is inverted or empty"
-    return "" if 0 <= score <= 1 else f"has the score {score:g}, not in 0..1"
+    box = person.box
+    fault = box_fault(box, person.score)
+    clipped = np.clip(box, 0, np.array([width, height, width, height], np.float32))
+    if not fault and (box[2] > width + SLACK or box[3] > height + SLACK):
+        fault = f"ends outside the photo of {width}x{height} px"
+    elif not fault and (clipped[2:] <= clipped[:2]).any():
+        fault = f"lies outside the photo of {width}x{height} px"
+    if fault:
+        raise InputError(f"{where}: box {number} {show(box)} {fault}. {ALLOWED}")
+    return Person(clipped, person.score, person.track, person.origin)
 
 
 def digest(people: Iterable[Person]) -> str:
     """A hash of boxes and scores: what was asked for, to tell whether it has been done."""
     text = json.dumps([[*np.asarray(p.box, float).tolist(), p.score] for p in people])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _show(box: Array) -> str:
-    return "(" + ", ".join(f"{v:g}" for v in np.asarray(box).tolist()) + ")"
 
 
 def read_boxes(path: str | Path) -> BoxFile:
@@ -125,81 +141,15 @@ def read_boxes(path: str | Path) -> BoxFile:
         raise InputError(f"{path}: the boxes file cannot be read ({error.strerror}). Fix: check the path.") from error
     except UnicodeDecodeError:
         raise InputError(f"{path}: the boxes file is not text. Allowed: CSV or JSON in UTF-8.") from None
-    read = {".csv": _csv, ".json": _json, ".jsonl": _json_lines}.get(path.suffix.lower())
-    if read is None:
-        raise InputError(f"{path}: a boxes file of unknown kind {path.suffix!r}. Allowed: .csv, .json, .jsonl.")
+    parse = PARSERS.get(path.suffix.lower())
+    if parse is None:
+        raise InputError(f"{path}: a boxes file of unknown kind {path.suffix!r}. Allowed: {', '.join(PARSERS)}.")
     out = BoxFile(path)
     try:
-        for name, person, fault in read(text):
+        for name, person, fault in parse(text):
             out.people[name] += [person] if person else []
             if fault:
                 out.wrong[name].append(f"{path}: {fault}. {ALLOWED}")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path}: the boxes file is not understood ({type(error).__name__}: {error}). Allowed: CSV lines"
-            " image,x1,y1,x2,y2[,score]; results of vitruvian predict; COCO annotations or detections."
-        ) from error
+    except (csv.Error, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: the boxes file is not understood: {error}. {FORMATS}") from error
     return out
-
-
-def _row(name: str, box: Sequence[Any], score: Any, where: str) -> Row:
-    try:
-        person = Person(np.array([float(v) for v in box], np.float32), float(score), origin="user")
-    except (TypeError, ValueError):
-        return name, None, f"{where} ({name}): {list(box)} {score!r} are not numbers"
-    if person.box.shape != (4,):
-        return name, None, f"{where} ({name}): {len(box)} numbers instead of 4"
-    fault = box_fault(person.box, person.score)
-    return (name, None, f"{where} ({name}): box {_show(person.box)} {fault}") if fault else (name, person, "")
-
-
-def _csv(text: str) -> Iterable[Row]:
-    for number, cells in enumerate(csv.reader(text.splitlines(), skipinitialspace=True), 1):
-        if not cells or (number == 1 and cells[0].strip().lower() == "image"):
-            continue
-        if len(cells) not in (5, 6):
-            raise ValueError(f"line {number} has {len(cells)} cells instead of 5 or 6")
-        yield _row(cells[0].strip(), cells[1:5], cells[5] if len(cells) == 6 else 1.0, f"line {number}")
-
-
-def _json_lines(text: str) -> Iterable[Row]:
-    for line in text.splitlines():
-        if line.strip():
-            yield from _results(json.loads(line))
-
-
-def _json(text: str) -> Iterable[Row]:
-    raw = json.loads(text)
-    if isinstance(raw, dict) and "annotations" in raw:
-        return _coco(raw)
-    entries = raw if isinstance(raw, list) else [raw]
-    if all("image_id" in entry for entry in entries):
-        return _detections(entries, None)
-    return (row for entry in entries for row in _results(entry))
-
-
-def _results(entry: Mapping[str, Any]) -> Iterable[Row]:
-    """One record of `vitruvian predict`; a line that tells of an error has no people to take."""
-    if "error" in entry:
-        return
-    name = entry["image"]["file"]
-    yield name, None, ""
-    for number, person in enumerate(entry["people"], 1):
-        yield _row(name, person["box"], person.get("score", 1.0), f"person {number}")
-
-
-def _coco(raw: Mapping[str, Any]) -> Iterable[Row]:
-    names = {image["id"]: image["file_name"] for image in raw["images"]}
-    ids = {c["id"] for c in raw.get("categories", []) if c["name"] == PERSON} or {1}
-    yield from ((name, None, "") for name in names.values())
-    yield from _detections([e for e in raw["annotations"] if not e.get("iscrowd") and e.get("category_id", 1) in ids], names)
-
-
-def _detections(entries: Sequence[Mapping[str, Any]], names: Mapping[Any, str] | None) -> Iterable[Row]:
-    """COCO rows: bbox is x, y, width, height. Without an image list the id itself names the image."""
-    for number, entry in enumerate(entries, 1):
-        if names is None and entry.get("category_id", 1) != 1:
-            continue
-        x, y, width, height = entry["bbox"]
-        name = str(entry["image_id"]) if names is None else names[entry["image_id"]]
-        yield _row(name, (x, y, x + width, y + height), entry.get("score", 1.0), f"box {number}")

@@ -21,13 +21,14 @@ def run(
     sources: Sequence[str],
     *,
     tasks: Sequence[str] = (),
-    model: str = DEFAULT_MODEL,
+    model: Sequence[str] = (),
     out: Path = Path("vitruvian-output"),
     boxes: Path | None = None,
     detector: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
     flip_test: bool = False,
+    fit: str = "auto",
     draw: bool = True,
     as_json: bool = False,
     overwrite: bool = False,
@@ -49,7 +50,9 @@ def run(
         with _stoppable():
             if found:
                 _make_folder(out)
-                predictor = load(model, detector=detector, device=device, dtype=dtype, flip_test=flip_test)
+                predictor = load(
+                    model or DEFAULT_MODEL, detector=detector, device=device, dtype=dtype, flip_test=flip_test, fit=fit
+                )
                 outcomes = predict_files(predictor, found, options)
                 report.start(predictor, options)
                 with progress(outcomes, len(found), shown=not as_json) as watched:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from vitruvian import weights
-from vitruvian.errors import UsageError, WeightsError, unknown_name
+from vitruvian.device import Compute
+from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import make_crop, nms
-from vitruvian.predict.device import Compute
-from vitruvian.predict.network import input_of, task_of
+from vitruvian.predict.network import input_of, task_of, whole_image
 from vitruvian.types import Array, Boxes, Crop, Person, Value
 
 HOG_WINDOW = (128, 64)  # (H, W) of the trained detector; smaller photos are enlarged to it
@@ -70,8 +70,7 @@ class WholeImage:
 
     def detect(self, image: Array) -> list[Person]:
         """Always one person, of origin `whole-image`."""
-        height, width = image.shape[:2]
-        return [Person(np.array([0, 0, width, height], np.float32), 1.0, origin="whole-image")]
+        return [whole_image(image)]
 
 
 class Network:
@@ -79,10 +78,6 @@ class Network:
 
     def __init__(self, name: str, loaded: weights.Loaded, compute: Compute) -> None:
         spec = loaded.card.spec
-        if "person" not in {head.task for head in spec.heads}:
-            raise WeightsError(
-                f"{loaded.path}: not a detector: its heads are {', '.join(h.task for h in spec.heads)}, not person."
-            )
         self.name = name
         self.weights: str | None = loaded.hash
         self._model, self._spec, self._compute = loaded.model.to(compute.device), spec, compute
@@ -103,7 +98,7 @@ class Network:
 
 DETECTORS: dict[str, Callable[[Compute], Detector]] = {
     "hog": lambda _: Hog(),
-    "person": lambda compute: Network("person", weights.load("person"), compute),
+    "person": lambda compute: Network("person", weights.load("person", kind="detector"), compute),
     "whole-image": lambda _: WholeImage(),
 }
 
@@ -121,7 +116,7 @@ def choose_detector(name: str, compute: Compute) -> Detector:
         name = default_detector()
     if name in DETECTORS:
         return DETECTORS[name](compute)
-    loaded = weights.load(name)
+    loaded = weights.load(name, kind="detector")
     return Network(loaded.card.spec.name, loaded, compute)
 
 

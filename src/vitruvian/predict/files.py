@@ -47,7 +47,7 @@ def predict_files(predictor: Predictor, sources: Sequence[Source], options: Opti
     """One outcome a photo, in order, and one for each problem of the boxes file.
     UsageError for tasks the model has not, and where a result would replace a photo.
     """
-    names = predictor.network.choose(options.tasks)
+    names = predictor.team.choose(options.tasks)
     _protect(sources, options.out)
     given: BoxFile | None = None
     matched: dict[str, str] = {}
@@ -141,7 +141,7 @@ class _Job:
         return self.given.people[name]
 
     def _fingerprint(self, path: Path, people: list[Person] | None) -> dict[str, Any]:
-        made = self.predictor.made_by(self.given.path.name if self.given else None)
+        made = self.predictor.made_by(self.predictor.boxes_from(self.names, self.given.path.name if self.given else None))
         return {
             "format": FORMAT,
             "photo": _photo_hash(path),
@@ -150,6 +150,7 @@ class _Job:
             "detector_weights": made.detector_weights,
             "dtype": made.dtype,
             "flip_test": made.flip_test,
+            "fit": made.fit,
             "place": hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16],
         }
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vitruvian.device import Compute
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import make_crop, warp, warp_area
 from vitruvian.model import Model
-from vitruvian.predict.device import Compute
 from vitruvian.tasks import TASKS, task
 from vitruvian.tasks.base import Task
-from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Person, Prediction
+from vitruvian.types import Array, Crop, Fit, HeadSpec, ModelSpec, Person, Prediction
 from vitruvian.vocab import skeleton_names
 from vitruvian.weights import Loaded
 
+FITS = ("auto", "affine", "pad", "stretch", "lite")
+LITE_MEAN, LITE_STD = (123.5, 116.5, 103.5), (58.5, 57.0, 57.5)  # of the official lite release, sapiens1 section 4
 CROPS_AT_ONCE = 16  # people of one pass; bounds the memory of a crowd
 
 
@@ -27,6 +31,21 @@ def task_of(head: HeadSpec) -> Task:
         return task(head.task)
     field = "skeleton" if head.vocabulary in skeleton_names() else "class_set"
     return task(head.task, **{field: head.vocabulary})
+
+
+def refit(spec: ModelSpec, fit: str) -> ModelSpec:
+    """The same model with photos prepared in another way than it was trained with.
+
+    fit: `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole frame), `lite` (the constants
+    and the crop of the official lite release). A model of poses always takes crops.
+    """
+    if fit not in FITS:
+        raise unknown_name("fit", fit, FITS)
+    if fit == "lite":
+        return replace(spec, mean=LITE_MEAN, std=LITE_STD, fit="lite" if spec.fit == "affine" else spec.fit)
+    if fit == "auto" or "pose" in {head.task for head in spec.heads}:
+        return spec
+    return replace(spec, fit=cast(Fit, fit))
 
 
 def input_of(image: Array, crops: Sequence[Crop], spec: ModelSpec) -> Tensor:
@@ -53,48 +72,100 @@ def outputs_of(model: Model, pixels: Tensor, tasks: Sequence[Task], flip_test: b
 
 
 class Network:
-    """A loaded model on its device. flip_test: see `outputs_of`; twice the time."""
+    """A loaded model on its device. flip_test: see `outputs_of`; fit: see `refit`."""
 
-    def __init__(self, loaded: Loaded, compute: Compute, flip_test: bool = False) -> None:
+    def __init__(self, loaded: Loaded, compute: Compute, flip_test: bool = False, fit: str = "auto") -> None:
         if not isinstance(loaded.model, Model):
             raise UsageError(f"{loaded.path}: a pretraining model has nothing to say about a photo. Fix: fine-tune it first.")
-        self.spec, self.hash, self.compute, self.flip_test = loaded.card.spec, loaded.hash, compute, flip_test
+        self.spec, self.hash, self.compute, self.flip_test = refit(loaded.card.spec, fit), loaded.hash, compute, flip_test
         self.model = loaded.model.to(compute.device)
         self.tasks = {head.task: task_of(head) for head in self.spec.heads}
 
-    def choose(self, names: Sequence[str] | None) -> tuple[str, ...]:
-        """The tasks asked for, in the order of `TASKS`; all that the model has where none is named."""
-        for name in names or ():
-            if name not in TASKS:
-                raise unknown_name("task", name, TASKS)
-            if name not in self.tasks:
-                raise UsageError(f"model {self.spec.name} has no head for {name}. Allowed: {', '.join(self.tasks)}.")
-        chosen = tuple(name for name in TASKS if name in (names or self.tasks) and name in self.tasks)
-        return chosen
+    @property
+    def whole_frame(self) -> bool:
+        """True of a model that sees the photo as one, whoever is in it."""
+        return self.spec.fit in ("pad", "stretch")
 
-    def crops_of(self, people: Sequence[Person], size: tuple[int, int]) -> list[Crop]:
-        """One crop a person, as the model was trained on them; size (H, W) of the photo."""
-        return [make_crop(person.box, self.spec.size, size, self.spec.fit, self.spec.box_padding) for person in people]
-
-    def run(self, image: Array, people: Sequence[Person], names: Sequence[str]) -> list[dict[str, Prediction]]:
-        """Per person, task name -> prediction."""
-        return self.run_many([image], [people], names)[0]
-
-    @torch.inference_mode()
-    def run_many(
+    def run_people(
         self, images: Sequence[Array], people: Sequence[Sequence[Person]], names: Sequence[str]
     ) -> list[list[dict[str, Prediction]]]:
         """Per image and person, task name -> prediction. People of several images share a pass."""
-        every = [(i, person) for i, found in enumerate(people) for person in found]
-        out: list[list[dict[str, Prediction]]] = [[] for _ in images]
-        for start in range(0, len(every), CROPS_AT_ONCE):
-            part = every[start : start + CROPS_AT_ONCE]
-            crops = [self.crops_of([person], images[i].shape[:2])[0] for i, person in part]
-            pixels = torch.cat([input_of(images[i], [c], self.spec) for (i, _), c in zip(part, crops, strict=True)])
+        views = [(image, person) for image, found in zip(images, people, strict=True) for person in found]
+        flat = iter(self._run(views, names))
+        return [[next(flat) for _ in found] for found in people]
+
+    def run_frames(self, images: Sequence[Array], names: Sequence[str]) -> list[dict[str, Prediction]]:
+        """Per image, task name -> prediction of the whole frame."""
+        return self._run([(image, whole_image(image)) for image in images], names)
+
+    @torch.inference_mode()
+    def _run(self, views: Sequence[tuple[Array, Person]], names: Sequence[str]) -> list[dict[str, Prediction]]:
+        out: list[dict[str, Prediction]] = []
+        tasks = [self.tasks[name] for name in names]
+        for start in range(0, len(views), CROPS_AT_ONCE):
+            part = views[start : start + CROPS_AT_ONCE]
+            crops = [self._crop(person, image) for image, person in part]
+            pixels = torch.cat([input_of(image, [c], self.spec) for (image, _), c in zip(part, crops, strict=True)])
             with self.compute.autocast():
-                tasks = [self.tasks[name] for name in names]
                 outputs = outputs_of(self.model, pixels.to(self.compute.device), tasks, self.flip_test)
-            values = {name: self.tasks[name].decode(outputs[name].float(), crops, self.spec) for name in names}
-            for k, ((i, person), crop) in enumerate(zip(part, crops, strict=True)):
-                out[i].append({name: Prediction(person, crop, name, self.hash, values[name][k]) for name in names})
+            values = {t.name: t.decode(outputs[t.name].float(), crops, self.spec) for t in tasks}
+            for k, ((_, person), crop) in enumerate(zip(part, crops, strict=True)):
+                out.append({name: Prediction(person, crop, name, self.hash, values[name][k]) for name in names})
         return out
+
+    def _crop(self, person: Person, image: Array) -> Crop:
+        """What the model sees of a person, as it was trained."""
+        return make_crop(person.box, self.spec.size, image.shape[:2], self.spec.fit, self.spec.box_padding)
+
+
+class Team:
+    """One or several models that answer together, each task by one of them."""
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        self.networks = tuple(networks)
+        self.by_task: dict[str, Network] = {}
+        for network in self.networks:
+            for name in network.tasks:
+                if name in self.by_task:
+                    both = f"{self.by_task[name].spec.name} and {network.spec.name}"
+                    raise UsageError(f"{both} both answer {name}. Allowed: models of different tasks together.")
+                self.by_task[name] = network
+
+    def choose(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        """The tasks asked for, in the order of `TASKS`; all that the models have where none is named."""
+        for name in names or ():
+            if name not in TASKS:
+                raise unknown_name("task", name, TASKS)
+            if name not in self.by_task:
+                models = " and ".join(network.spec.name for network in self.networks)
+                raise UsageError(f"model {models} has no head for {name}. Allowed: {', '.join(self.by_task)}.")
+        return tuple(name for name in TASKS if name in (names or self.by_task) and name in self.by_task)
+
+    def sees_people(self, names: Sequence[str]) -> bool:
+        """True if one of these tasks is answered person by person."""
+        return any(not self.by_task[name].whole_frame for name in names)
+
+    def run(
+        self, images: Sequence[Array], people: Sequence[Sequence[Person]], names: Sequence[str]
+    ) -> tuple[list[list[dict[str, Prediction]]], list[dict[str, Prediction]]]:
+        """Per image and person, and per image as a whole: task name -> prediction."""
+        persons: list[list[dict[str, Prediction]]] = [[{} for _ in found] for found in people]
+        frames: list[dict[str, Prediction]] = [{} for _ in images]
+        for network in self.networks:
+            mine = [name for name in names if self.by_task[name] is network]
+            if mine and network.whole_frame:
+                for frame, values in zip(frames, network.run_frames(images, mine), strict=True):
+                    frame |= values
+            elif mine:
+                for person, values in zip(_flat(persons), _flat(network.run_people(images, people, mine)), strict=True):
+                    person |= values
+        return persons, frames
+
+
+def whole_image(image: Array) -> Person:
+    """One person that fills the photo."""
+    return Person(np.array([0, 0, image.shape[1], image.shape[0]], np.float32), 1.0, origin="whole-image")
+
+
+def _flat(groups: Sequence[Sequence[dict[str, Prediction]]]) -> Iterator[dict[str, Prediction]]:
+    return (values for group in groups for values in group)

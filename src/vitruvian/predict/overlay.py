@@ -3,60 +3,77 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from vitruvian.predict.legend import INK, PAPER, REST, ROW, Group, credit_of, fitted, font, key_of, laid_out
 from vitruvian.predict.result import ImageResult
 from vitruvian.tasks import TASKS
-from vitruvian.tasks.depth import depth_colors
-from vitruvian.types import Array, Classes, Crop, Depth, Keypoints, Normals, Person, Prediction, Value
-from vitruvian.vocab import class_set
+from vitruvian.types import Array, Classes, Crop, Depth, Keypoints, Normals, Prediction, Value
 
-LONG, SHORTEST = 640, 200  # px of a panel's longer side; a very long photo's shorter side is stretched to no less
+AREA, LONGEST = 640 * 480, 1280  # px of a panel: about so many in all, and no more along its longer side
+NARROWEST = 150  # px: room for a title over the panel of a very narrow photo
 FINE = 2  # panels are drawn this many times larger and reduced: smooth edges
-GAP, STRIP = 14, 26  # px between panels, and of the line of text over each
-SHAPE = 1.7  # width over height that a sheet comes near to
-PAPER, INK, FAINT = (250, 250, 248), (38, 38, 42), (120, 120, 124)
-TITLES = {"pose": "pose", "seg": "body parts", "depth": "depth, each person near to far", "normal": "surface normals"}
+GAP, STRIP, TITLE = 16, 32, 18  # px between panels, of the line over each, and of its letters
+SHAPE, EMPTY = 1.7, 0.5  # width over height that a sheet comes near to; what an empty place costs against it
+TITLES = {"pose": "pose", "seg": "body parts", "depth": "depth", "normal": "surface normals"}
 DARK = frozenset({"depth", "normal"})  # drawn over a dimmed grey photo, so that their colours are all that is seen
-BOX = (255, 255, 255)
+BOX, EDGE = (255, 200, 40), (40, 30, 0)  # a person's frame, and its outline against bright photos
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where things go. inside: the key stands in the place after the last panel, otherwise below all."""
+
+    columns: int
+    rows: int
+    key: Image.Image | None
+    inside: bool
+    badness: float
 
 
 def sheet(result: ImageResult) -> Array:
-    """(H, W, 3) uint8 RGB: photo with boxes | one panel a task | key. The photo's own shape decides the grid."""
+    """(H, W, 3) uint8 RGB: photo with boxes | one panel a task | key. The photo's own shape decides the grid.
+
+    Where nobody is, and no model saw the whole frame, there is nothing to draw: the photo alone says so.
+    """
     size = _panel_size(result.size)
     fine = (size[0] * FINE, size[1] * FINE)
     photo = cv2.resize(result.image, fine[::-1], interpolation=cv2.INTER_AREA if fine[0] < result.size[0] else cv2.INTER_CUBIC)
     panels = [(_count(result), _with_boxes(photo, result))]
-    panels += [(TITLES.get(task, task), _task_panel(task, photo, result)) for task in result.tasks]
+    if result.people or result.whole:
+        panels += [(TITLES.get(task, task), _task_panel(task, photo, result)) for task in result.tasks]
     small = [(title, cv2.resize(panel, size[::-1], interpolation=cv2.INTER_AREA)) for title, panel in panels]
-    return _grid([*small, ("", _key(result, size))], size)
+    return _composed(small, result)
 
 
 def _panel_size(source: tuple[int, int]) -> tuple[int, int]:
-    scale = LONG / max(source)
-    return max(round(source[0] * scale), SHORTEST), max(round(source[1] * scale), SHORTEST)
+    scale = min(math.sqrt(AREA / (source[0] * source[1])), LONGEST / max(source))
+    return max(round(source[0] * scale), 1), max(round(source[1] * scale), 1)
 
 
 def _count(result: ImageResult) -> str:
     count = len(result.people)
-    return "nobody found" if not count else "1 person" if count == 1 else f"{count} people"
+    if not count:
+        return "photo" if result.whole else "nobody found"
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _with_boxes(photo: Array, result: ImageResult) -> Array:
     out = photo.copy()
-    for found in result.people:
-        x0, y0, x1, y1 = (
-            round(float(v)) for v in _to_panel(found.person.box.reshape(2, 2), result.size, photo.shape[:2]).reshape(-1)
-        )
-        for color, width in (((0, 0, 0), 4 * FINE), (BOX, 2 * FINE)):
-            cv2.rectangle(out, (x0, y0), (x1, y1), color, width, cv2.LINE_AA)
-    blended: Array = cv2.addWeighted(out, 0.8, photo, 0.2, 0)
-    return blended
+    height, width = photo.shape[:2]
+    inset = min(2.0 * FINE, width / 4, height / 4)  # a box at the border of the photo is seen whole
+    high = np.array([width, height] * 2) - 1 - inset
+    for color, stroke in ((EDGE, 4 * FINE), (BOX, 2 * FINE)):
+        for found in result.people:
+            corners = np.clip(_edges_to_panel(found.person.box, result.size, (height, width)), inset, high)
+            x0, y0, x1, y1 = np.round(corners * 16).astype(int).tolist()
+            cv2.rectangle(out, (x0, y0), (x1, y1), color, stroke, cv2.LINE_AA, 4)
+    return out
 
 
 def _task_panel(task: str, photo: Array, result: ImageResult) -> Array:
@@ -72,98 +89,119 @@ def _dimmed(photo: Array) -> Array:
 def _on_panel(task: str, result: ImageResult, panel: tuple[int, int]) -> list[Prediction]:
     """The predictions as if the panel were the photo: points per person, maps of the composed frame."""
     whole = _resized({"seg": result.frame.parts, "depth": result.frame.depth, "normal": result.frame.normals}.get(task), panel)
-    own = [found.predictions[task] for found in result.people]
-    if whole is not None:
-        return [replace(own[0], crop=Crop(np.eye(2, 3), panel, panel), value=whole)]
-    return [_moved(prediction, result.size, panel) for prediction in own]
+    said = [of[task] for of in (*(found.predictions for found in result.people), result.whole) if task in of]
+    if said and whole is not None:
+        return [replace(said[0], crop=Crop(np.eye(2, 3), panel, panel), value=whole)]
+    return [_moved(prediction, result.size, panel) for prediction in said]
 
 
 def _resized(value: Value | None, panel: tuple[int, int]) -> Value | None:
-    """A map at the panel's size; nearest pixels, since NaN would eat the borders of people otherwise."""
-
-    def nearest(values: Array) -> Array:
-        out: Array = cv2.resize(values, panel[::-1], interpolation=cv2.INTER_NEAREST)
-        return out
-
     if isinstance(value, Classes):
-        return replace(value, ids=nearest(value.ids), score=nearest(value.score))
+        return replace(value, ids=_ids_resized(value.ids, panel), score=np.ones(panel, np.float32))
     if isinstance(value, Depth):
-        return replace(value, z=nearest(value.z))
-    return replace(value, n=nearest(value.n)) if isinstance(value, Normals) else None
+        return replace(value, z=_known_resized(value.z, panel))
+    return replace(value, n=_known_resized(value.n, panel)) if isinstance(value, Normals) else None
+
+
+def _ids_resized(ids: Array, panel: tuple[int, int]) -> Array:
+    """Every pixel to the class of which most is near: an enlarged outline is smooth."""
+    if panel[0] <= ids.shape[0]:
+        return _nearest(ids, panel)
+    most, out = np.zeros(panel, np.float32), np.zeros(panel, ids.dtype)
+    for i in np.unique(ids):
+        share = cv2.resize((ids == i).astype(np.float32), panel[::-1], interpolation=cv2.INTER_LINEAR)
+        better = share > most
+        most[better], out[better] = share[better], i
+    return out
+
+
+def _known_resized(values: Array, panel: tuple[int, int]) -> Array:
+    """A map (H, W[, C]) at the panel's size; the NaN around people do not eat their borders."""
+    if panel[0] <= values.shape[0]:
+        return _nearest(values, panel)
+    known = np.isfinite(values).reshape(*values.shape[:2], -1).all(-1)
+    more = (1,) * (values.ndim - 2)
+    filled = np.where(known.reshape(*known.shape, *more), values, 0).astype(np.float32)
+    weight = cv2.resize(known.astype(np.float32), panel[::-1], interpolation=cv2.INTER_LINEAR)
+    out: Array = cv2.resize(filled, panel[::-1], interpolation=cv2.INTER_LINEAR)
+    out /= np.maximum(weight, 0.5).reshape(*panel, *more)
+    out[weight < 0.5] = np.nan
+    return out
+
+
+def _nearest(values: Array, panel: tuple[int, int]) -> Array:
+    out: Array = cv2.resize(values, panel[::-1], interpolation=cv2.INTER_NEAREST)
+    return out
 
 
 def _moved(prediction: Prediction, source: tuple[int, int], panel: tuple[int, int]) -> Prediction:
-    box = _to_panel(np.asarray(prediction.person.box).reshape(2, 2), source, panel).reshape(4)
-    person = Person(box.astype(np.float32), prediction.person.score, prediction.person.track, prediction.person.origin)
+    person = replace(prediction.person, box=_edges_to_panel(prediction.person.box, source, panel).astype(np.float32))
     value = prediction.value
     if isinstance(value, Keypoints):
         value = replace(value, xy=_to_panel(value.xy, source, panel))
     return replace(prediction, person=person, value=value)
 
 
-def _to_panel(points: Array, source: tuple[int, int], panel: tuple[int, ...]) -> Array:
+def _to_panel(points: Array, source: tuple[int, int], panel: tuple[int, int]) -> Array:
+    """(..., 2) points: integer coordinates are pixel centres, here and there."""
     scale = np.array([panel[1] / source[1], panel[0] / source[0]])
     out: Array = (points + 0.5) * scale - 0.5
     return out
 
 
-def _grid(panels: list[tuple[str, Array]], size: tuple[int, int]) -> Array:
-    height, width = size
-    columns = min(range(1, len(panels) + 1), key=lambda n: _badness(n, len(panels), size))
-    rows = math.ceil(len(panels) / columns)
-    canvas = Image.new("RGB", (GAP + columns * (width + GAP), GAP + rows * (height + STRIP + GAP)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+def _edges_to_panel(box: Array, source: tuple[int, int], panel: tuple[int, int]) -> Array:
+    """(4,) xyxy of a box, counted in edges of pixels, to points of the panel: 0 is its border, half a pixel before a centre."""
+    return _to_panel(np.asarray(box, np.float64).reshape(2, 2) - 0.5, source, panel).reshape(4)
+
+
+def _composed(panels: Sequence[tuple[str, Array]], result: ImageResult) -> Array:
+    height, width = panels[0][1].shape[0], max(panels[0][1].shape[1], NARROWEST)
+    plan = min(_plans(len(panels), (height, width), key_of(result)), key=lambda p: p.badness)
+    inner = _inner(plan.columns, width)
+    feet = [laid_out(credit_of(result, inner), inner)]
+    if plan.key is not None and not plan.inside:
+        feet.insert(0, plan.key)
+    below = GAP + plan.rows * (STRIP + height + GAP)
+    canvas = Image.new("RGB", (inner + 2 * GAP, below + sum(foot.height + REST for foot in feet)), PAPER)
     for i, (title, panel) in enumerate(panels):
-        x, y = GAP + i % columns * (width + GAP), GAP + i // columns * (height + STRIP + GAP)
-        draw.text((x + 1, y + STRIP // 2 - 2), title, INK, _font(16), anchor="lm")
-        canvas.paste(Image.fromarray(panel), (x, y + STRIP))
+        x, y = _spot(plan, i, (height, width))
+        ImageDraw.Draw(canvas).text((x, y - STRIP // 2 - 3), fitted(title, width, TITLE), INK, font(TITLE), anchor="lm")
+        canvas.paste(Image.fromarray(panel), (x, y))
+    if plan.key is not None and plan.inside:
+        canvas.paste(plan.key, _spot(plan, len(panels), (height, width)))
+    for foot in feet:
+        canvas.paste(foot, (GAP, below))
+        below += foot.height + REST
     return np.asarray(canvas)
 
 
-def _badness(columns: int, count: int, size: tuple[int, int]) -> float:
-    rows = math.ceil(count / columns)
-    empty = rows * columns - count
-    return abs(math.log(columns * size[1] / (rows * size[0]) / SHAPE)) + 0.5 * empty
+def _inner(columns: int, width: int) -> int:
+    return columns * (width + GAP) - GAP
 
 
-def _key(result: ImageResult, size: tuple[int, int]) -> Array:
-    """The colours that occur, and who made the picture."""
-    height, width = size
-    cell = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(cell)
-    y = 4
-    if result.frame.depth is not None and "depth" in result.tasks:
-        y = _depth_bar(cell, draw, width, y)
-    if result.frame.parts is not None and "seg" in result.tasks:
-        _part_names(draw, result, (y, height - 62), width)
-    made = result.made_by
-    lines = (f"{made.model}  {made.weights[:8]}", f"boxes: {made.detector}", f"{made.device} {made.dtype}")
-    for i, line in enumerate(lines):
-        draw.text((0, height - 54 + 18 * i), line, FAINT, _font(13))
-    return np.asarray(cell)
+def _spot(plan: _Plan, i: int, cell: tuple[int, int]) -> tuple[int, int]:
+    """The upper left corner of the i-th panel."""
+    row, column = divmod(i, plan.columns)
+    return GAP + column * (cell[1] + GAP), GAP + STRIP + row * (STRIP + cell[0] + GAP)
 
 
-def _depth_bar(cell: Image.Image, draw: ImageDraw.ImageDraw, width: int, y: int) -> int:
-    bar = depth_colors(np.repeat(np.linspace(0, 1, max(width // 2, 2))[None], 12, 0))
-    cell.paste(Image.fromarray(bar), (0, y))
-    draw.text((width // 2 + 10, y + 5), "near to far", INK, _font(13), anchor="lm")
-    return y + 28
+def _plans(count: int, cell: tuple[int, int], key: Sequence[Group]) -> Iterator[_Plan]:
+    """All grids of so many panels, the key below or in a free place if there is one that it fits in."""
+    for columns in range(1, count + 1):
+        rows = math.ceil(count / columns)
+        empty, inner = rows * columns - count, _inner(columns, cell[1])
+        height = rows * (cell[0] + STRIP + GAP) + ROW
+        below = laid_out(key, inner) if key else None
+        yield _Plan(columns, rows, below, False, _badness(inner, height + (below.height if below else 0), empty))
+        if empty and key and (inside := _in_place(key, cell)):
+            yield _Plan(columns, rows, inside, True, _badness(inner, height, empty - inside.height / cell[0]))
 
 
-def _part_names(draw: ImageDraw.ImageDraw, result: ImageResult, rows: tuple[int, int], width: int) -> None:
-    """Chips of the parts that are seen, largest first, in as many columns as there is room for."""
-    if result.frame.parts is None:
-        return
-    names = class_set(result.frame.parts.class_set)
-    ids, counts = np.unique(result.frame.parts.ids, return_counts=True)
-    seen = [int(i) for _, i in sorted(zip(-counts, ids, strict=True)) if i > 0]
-    per_column, step = max((rows[1] - rows[0]) // 21, 1), 158
-    for k, i in enumerate(seen[: per_column * max(width // step, 1)]):
-        x, y = k // per_column * step, rows[0] + k % per_column * 21
-        draw.rounded_rectangle((x, y, x + 14, y + 14), 3, names.colors[i])
-        draw.text((x + 21, y + 7), names.names[i].replace("_", " ").lower(), INK, _font(13), anchor="lm")
+def _in_place(key: Sequence[Group], cell: tuple[int, int]) -> Image.Image | None:
+    """The key in as few columns as the height of a place allows; None if it does not fit at all."""
+    images = (laid_out(key, cell[1], most) for most in range(1, 9))
+    return next((image for image in images if image.height <= cell[0]), None)
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _badness(width: int, height: int, empty: float) -> float:
+    return abs(math.log(width / height / SHAPE)) + EMPTY * empty

@@ -10,49 +10,69 @@ import numpy as np
 from PIL import Image
 
 from vitruvian import weights
+from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.boxes import people_of
 from vitruvian.predict.detect import Detector, check_detector, choose_detector
-from vitruvian.predict.device import Compute, choose_compute
 from vitruvian.predict.images import Photo, from_array, from_pillow, read_photo
-from vitruvian.predict.network import Network
+from vitruvian.predict.network import Network, Team
 from vitruvian.predict.result import ImageResult, PersonResult, Provenance
 from vitruvian.types import Array, Person
 
 Picture: TypeAlias = "str | Path | Array | Image.Image"
 Boxes: TypeAlias = "Sequence[Person] | Array"
 DEFAULT_MODEL = "vitruvian-s"
+NOBODY_SOUGHT = "none: the whole frame is seen as one"
 MASK_TASK = "seg"  # says where a person is; runs along with the dense tasks, for the price of its head
 
 
 def load(
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path | Sequence[str | Path] = DEFAULT_MODEL,
     *,
     detector: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
     flip_test: bool = False,
+    fit: str = "auto",
 ) -> Predictor:
-    """A reusable predictor of a packaged model's name or of a .safetensors file.
+    """A reusable predictor of a packaged model's name or of a weights file, or of several that answer different tasks.
 
     detector: `auto`, `person`, `hog`, `whole-image` or a .safetensors file; device: `auto`, `cpu`, `cuda`, `mps`;
-    dtype: `auto`, `fp32`, `bf16`; flip_test: the mean of the photo's answer and its mirror image's, in twice the time.
+    dtype: `auto`, `fp32`, `bf16`; flip_test: the mean of the photo's answer and its mirror image's, in twice the time;
+    fit: how dense models see a photo, `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole
+    frame), or `lite` for all models (as the official lite release).
     Raises UsageError for an unknown name or an absent device, WeightsError for a file that does not fit.
     """
     check_detector(detector)
     compute = choose_compute(device, dtype)
-    return Predictor(weights.load(model), detector, compute, flip_test)
+    models = [model] if isinstance(model, str | Path) else list(model)
+    if not models:
+        raise UsageError("no model given. Allowed: one or more names or files.")
+    return Predictor([weights.load(name, kind="people") for name in models], detector, compute, flip_test, fit)
 
 
 class Predictor:
-    """A loaded model and a detector; `predict` any number of times. The detector is loaded when it is first needed."""
+    """Loaded models and a detector; `predict` any number of times. The detector is loaded when it is first needed."""
 
-    def __init__(self, loaded: weights.Loaded, detector: str, compute: Compute, flip_test: bool = False) -> None:
-        self.card = loaded.card
+    def __init__(
+        self, loaded: Sequence[weights.Loaded], detector: str, compute: Compute, flip_test: bool = False, fit: str = "auto"
+    ) -> None:
+        self.cards = tuple(one.card for one in loaded)
         self.compute = compute
-        self.network = Network(loaded, compute, flip_test)
+        self.flip_test, self.fit = flip_test, fit
+        self.team = Team([Network(one, compute, flip_test, fit) for one in loaded])
         self._detector_name = detector
         self._detector: Detector | None = None
+
+    @property
+    def name(self) -> str:
+        """The models' names."""
+        return " + ".join(card.spec.name for card in self.cards)
+
+    @property
+    def weights(self) -> str:
+        """The hashes of the models' files."""
+        return " + ".join(network.hash for network in self.team.networks)
 
     @property
     def detector(self) -> Detector:
@@ -84,7 +104,7 @@ class Predictor:
         """
         if isinstance(tasks, str):
             raise UsageError(f"tasks={tasks!r} is a string. Allowed: a list of names, as in tasks=[{tasks!r}].")
-        names = self.network.choose(tasks)
+        names = self.team.choose(tasks)
         if isinstance(source, str | Path | np.ndarray | Image.Image):
             return self._one(source, boxes, names)
         if isinstance(source, list | tuple):
@@ -99,36 +119,41 @@ class Predictor:
         self, photo: Photo, people: Sequence[Person] | None, names: tuple[str, ...], detector: str | None = None
     ) -> ImageResult:
         """One photo already read. people: checked boxes, or None to detect; detector: the name to tell for given boxes."""
-        found = self.detector.detect(photo.pixels) if people is None else people
-        given = None if people is None else detector or "user boxes"
+        given = self.boxes_from(names, None if people is None else detector or "user boxes")
+        found = people if people is not None else self.detector.detect(photo.pixels) if given is None else []
         return self.predict_photos([photo], [found], names, given)[0]
 
     def predict_photos(
         self, photos: Sequence[Photo], people: Sequence[Sequence[Person]], names: tuple[str, ...], detector: str | None = None
     ) -> list[ImageResult]:
         """Several photos at once, their people known; detector: where the boxes come from, if not from the detector."""
-        predictions = self.network.run_many([photo.pixels for photo in photos], people, self._with_mask(names))
+        persons, frames = self.team.run([photo.pixels for photo in photos], people, self._with_mask(names))
         made_by = self.made_by(detector)
         return [
-            ImageResult(photo.pixels, tuple(map(PersonResult, found, values)), names, made_by, photo.notes)
-            for photo, found, values in zip(photos, people, predictions, strict=True)
+            ImageResult(photo.pixels, tuple(map(PersonResult, found, values)), names, made_by, photo.notes, whole)
+            for photo, found, values, whole in zip(photos, people, persons, frames, strict=True)
         ]
+
+    def boxes_from(self, names: tuple[str, ...], given: str | None = None) -> str | None:
+        """Where boxes come from if not from the detector: as given, or from nowhere if none of these tasks needs them."""
+        return given or (None if self.team.sees_people(self._with_mask(names)) else NOBODY_SOUGHT)
 
     def made_by(self, given_boxes: str | None = None) -> Provenance:
         """Who answers. given_boxes: where the boxes come from, if not from the detector."""
         return Provenance(
-            model=self.card.spec.name,
-            weights=self.network.hash,
-            licence=self.card.licence,
+            model=self.name,
+            weights=self.weights,
+            licence=", ".join(dict.fromkeys(card.licence for card in self.cards)),
             detector=given_boxes or self.detector.name,
             detector_weights=None if given_boxes else self.detector.weights,
             device=self.compute.device.type,
             dtype=self.compute.dtype_name,
-            flip_test=self.network.flip_test,
+            flip_test=self.flip_test,
+            fit=self.fit,
         )
 
     def _with_mask(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        wanted = set(names) - {"pose"} and MASK_TASK in self.network.tasks
+        wanted = set(names) - {"pose"} and MASK_TASK in self.team.by_task
         return tuple(dict.fromkeys([*names, MASK_TASK])) if wanted else names
 
     def _one(self, source: Picture, boxes: Boxes | None, names: tuple[str, ...]) -> ImageResult:

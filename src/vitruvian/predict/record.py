@@ -63,10 +63,13 @@ def _person(found: PersonResult, index: int, frame: Frame) -> Record:
         out["keypoints"] = _keypoints(found.keypoints)
     if frame.mask == "parts" and frame.owner.any():
         out["area"] = int((frame.owner == index + 1).sum())
-    if index < len(frame.ranges):
-        ends = frame.ranges[index]
-        out["depth_range"] = None if ends is None else {"near": ends[0], "far": ends[1]}
+    if index < len(frame.ranges) and not frame.whole_depth:
+        out["depth_range"] = _ends(frame.ranges[index])
     return out
+
+
+def _ends(ends: tuple[float, float] | None) -> Record | None:
+    return None if ends is None else {"near": ends[0], "far": ends[1]}
 
 
 def _keypoints(value: Keypoints) -> Record:
@@ -84,13 +87,11 @@ def _depth(frame: Frame) -> Record:
     png = {"nobody": 0, "near": 65535, "far": 1}
     if frame.depth.kind == "relative":
         meaning = "0 = nearest, 1 = farthest pixel of each person; no unit, and never comparable between people"
-        return {
-            "kind": "relative",
-            "unit": None,
-            "values": meaning,
-            "nobody": "NaN",
-            "png": {**png, "near_is": 0.0, "far_is": 1.0},
-        }
+        if frame.whole_depth:
+            meaning = "0 = nearest, 1 = farthest pixel of all that is not NaN; no unit"
+        out = {"kind": "relative", "unit": None, "values": meaning, "nobody": "NaN"}
+        whole = {"range": _ends(frame.ranges[0])} if frame.whole_depth else {}
+        return {**out, **whole, "png": {**png, "near_is": 0.0, "far_is": 1.0}}
     near, far = depth_ends(frame)
     values = "distance along the viewing axis, larger is farther"
     ends = {"near_is": near, "far_is": far}

@@ -28,7 +28,8 @@ class Report:
 
     def start(self, predictor: Predictor, options: Options) -> None:
         """Model, boxes, device and precision really used."""
-        made = predictor.made_by(options.boxes.name if options.boxes else None)
+        names = predictor.team.choose(options.tasks)
+        made = predictor.made_by(predictor.boxes_from(names, options.boxes.name if options.boxes else None))
         flipped = ", with flip test" if made.flip_test else ""
         self._say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
         if made.detector == WHOLE_IMAGE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from vitruvian.predict.compose import Frame, compose
@@ -49,7 +49,7 @@ class PersonResult:
 @dataclass(frozen=True)
 class Provenance:
     """Who said it: model and detector by name and by the hash of their files, the place and precision of the sums, and whether
-    the mirrored photo was asked too."""
+    the mirrored photo was asked too, and how photos were fitted to the models."""
 
     model: str
     weights: str
@@ -59,13 +59,15 @@ class Provenance:
     device: str
     dtype: str
     flip_test: bool = False
+    fit: str = "auto"
 
 
 @dataclass(frozen=True)
 class ImageResult:
     """The people of one photo, surest first as the detector gave them (or in the order of the given boxes).
 
-    image (H, W, 3) uint8 RGB as it was read (upright); tasks: those that were asked for.
+    image (H, W, 3) uint8 RGB as it was read (upright); tasks: those that were asked for; whole: what models that see the whole
+    frame at once said of it, task name -> prediction.
     """
 
     image: Array
@@ -73,6 +75,7 @@ class ImageResult:
     tasks: tuple[str, ...]
     made_by: Provenance
     notes: tuple[str, ...] = ()
+    whole: Mapping[str, Prediction] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,4 +85,4 @@ class ImageResult:
     @cached_property
     def frame(self) -> Frame:
         """Maps over the whole photo: who owns each pixel, parts, depth, normals."""
-        return compose([person.predictions for person in self.people], self.size)
+        return compose([(person.person, person.predictions) for person in self.people], self.size, self.whole)

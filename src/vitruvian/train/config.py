@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from vitruvian.checks import Rule, above, fault, finite, several, whole
+from vitruvian.device import Device, Dtype
 from vitruvian.errors import UsageError, unknown_name
 
 Schedule: TypeAlias = Literal["constant", "linear", "cosine", "step"]
-SCHEDULES = ("constant", "linear", "cosine", "step")
 
 # Fields that may differ when a run is resumed: they change no weight.
 FREE = frozenset(
@@ -20,6 +23,42 @@ FREE = frozenset(
         "keep", "log_every", "evaluate_every", "best", "best_is", "resume", "progress",
     }
 )  # fmt: skip
+
+RULES: tuple[Rule, ...] = (
+    (
+        "steps batch accumulate schedule_unit prefetch max_skipped checkpoint_every keep log_every",
+        "a whole number of at least 1",
+        lambda v: whole(v, 1),
+    ),
+    ("threads evaluate_every", "a whole number of at least 1, or None", lambda v: v is None or whole(v, 1)),
+    ("warmup workers seed", "a whole number of at least 0", lambda v: whole(v, 0)),
+    ("lr eps gamma", "a finite number above 0", lambda v: above(v, 0)),
+    ("clip", "a finite number above 0, or None for no clipping", lambda v: v is None or above(v, 0)),
+    ("weight_decay", "a finite number of at least 0", lambda v: finite(v) and v >= 0),
+    ("layer_decay", "a number above 0, at most 1", lambda v: above(v, 0) and v <= 1),
+    ("warmup_factor max_bad", "a number from 0 to 1", lambda v: finite(v) and 0 <= v <= 1),
+    ("floor", "a number of at least 0 and below 1", lambda v: finite(v) and 0 <= v < 1),
+    (
+        "betas",
+        "a tuple of two numbers, each at least 0 and below 1",
+        lambda v: several(v, lambda b: finite(b) and 0 <= b < 1, 2),
+    ),
+    ("ema", "a number between 0 and 1, such as 0.999, or None", lambda v: v is None or (above(v, 0) and v < 1)),
+    ("checkpoint_minutes", "a number of at least 0, inf for never", lambda v: v == math.inf or (finite(v) and v >= 0)),
+    (
+        "milestones",
+        "a tuple of rising whole numbers",
+        lambda v: several(v, lambda m: whole(m, 0)) and all(a < b for a, b in pairwise(v)),
+    ),
+    ("no_decay", "a tuple of parts of names", lambda v: several(v, lambda part: isinstance(part, str) and part != "")),
+    (
+        "loss_weights",
+        "a mapping of task names to finite numbers of at least 0",
+        lambda v: isinstance(v, Mapping) and all(finite(weight) and weight >= 0 for weight in v.values()),
+    ),
+    ("best", "the name of a figure, or None", lambda v: v is None or isinstance(v, str)),
+    ("folder", "a path", lambda v: isinstance(v, Path)),
+)
 
 
 @dataclass(frozen=True)
@@ -62,17 +101,17 @@ class TrainConfig:
     ema: float | None = None
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
-    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    dtype: Dtype = "auto"
     compile: bool = False
     deterministic: bool = False
     max_skipped: int = 10
     max_bad: float = 0.01
     shuffle: bool = True
-    device: str = "auto"
+    device: Device = "auto"
     threads: int | None = None
     workers: int = 0
     prefetch: int = 2
-    start_method: str = "forkserver"
+    start_method: Literal["fork", "forkserver", "spawn"] = "forkserver"
     checkpoint_every: int = 1000
     checkpoint_minutes: float = 10.0
     keep: int = 2
@@ -84,19 +123,16 @@ class TrainConfig:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(self.folder))
-        for name in ("steps", "batch", "accumulate", "schedule_unit", "max_skipped", "checkpoint_every", "keep", "log_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"TrainConfig.{name} is {getattr(self, name)}; it must be at least 1")
-        if self.schedule not in SCHEDULES:
-            raise unknown_name("schedule", self.schedule, SCHEDULES)
-        for name, low, high in (("warmup", 0, self.steps), ("floor", 0, 1), ("layer_decay", 1e-9, 1), ("max_bad", 0, 1)):
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"TrainConfig.{name} is {getattr(self, name)}; allowed is {low:g} to {high:g}")
+        folder: Any = self.folder
+        if isinstance(folder, str):
+            object.__setattr__(self, "folder", Path(folder))
+        found = fault(self, RULES)
+        if found:
+            raise UsageError(f"TrainConfig: {found}")
+        if self.warmup > self.steps:
+            raise UsageError(f"TrainConfig: warmup is {self.warmup}. Allowed: 0 to {self.steps}, the number of steps.")
         if self.schedule == "step" and not self.milestones:
             raise UsageError("TrainConfig.schedule 'step' needs milestones, the steps at which lr is multiplied by gamma")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise UsageError(f"TrainConfig.ema is {self.ema}; it must lie between 0 and 1, such as 0.999, or be None")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

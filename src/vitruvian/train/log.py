@@ -16,8 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vitruvian.types import Batch
 
-TIMES = ("images_per_s", "wait", "time")  # the fields of a record that a repeated run does not repeat
-
 
 class RunLog:
     """The log of one run. Lines are only ever added, except on resume: what the checkpoint had not seen is taken off.
@@ -62,6 +60,11 @@ class RunLog:
             self._bar.update(self._task, figures=_text(brief))
         elif self._show:
             self._print(f"{kind} step {step}  {_text(fields)}")
+
+    def tell(self, text: str) -> None:
+        """A line for who watches; in no file, and not shown without progress."""
+        if self._show:
+            self._print(text)
 
     def notice(self, text: str) -> None:
         """Something a person should read; shown even without progress."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.data.loader import Examples, Loader
+from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError, VitruvianError, unknown_name
 from vitruvian.tasks.base import Objective
 from vitruvian.train.checkpoint import (
@@ -33,7 +34,7 @@ from vitruvian.train.checkpoint import (
 from vitruvian.train.config import TrainConfig
 from vitruvian.train.log import Clock, RunLog
 from vitruvian.train.optim import Average, adamw, set_learning_rate
-from vitruvian.train.step import Losses, choose_autocast, choose_device, keep_freed_memory
+from vitruvian.train.step import Losses, keep_freed_memory
 from vitruvian.types import Batch
 
 Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
@@ -74,13 +75,13 @@ class _Run:
             torch.set_num_threads(config.threads)
         torch.use_deterministic_algorithms(config.deterministic)
         self.config, self.tasks, self.evaluate = config, tasks, evaluate
-        self.device = choose_device(config.device)
+        self.compute = choose_compute(config.device, config.dtype)
+        self.device = self.compute.device
         if self.device.type == "cpu":
             keep_freed_memory()
         self.model = model.to(self.device).train()
-        autocast = choose_autocast(config.dtype, self.device)
         run = torch.compile(model, dynamic=False) if config.compile else model
-        self.losses = Losses(model, run, tasks, config.loss_weights, autocast)
+        self.losses = Losses(model, run, tasks, config.loss_weights, self.compute)
         self.optimizer = adamw(model, config)
         self.average = Average(model, config.ema) if config.ema else None
         spec = cast(Any, model).spec
@@ -89,7 +90,7 @@ class _Run:
             config.shuffle, config.max_bad, config.start_method, report=self._notice,
         )  # fmt: skip
         self.checkpoints = Checkpoints(config.folder / "checkpoints", config.keep, report=self._notice)
-        self.identity = identity(config, model, tasks, len(examples), "bf16" if autocast else "fp32")
+        self.identity = identity(config, model, tasks, len(examples), self.compute.dtype_name)
         self.step, self.best, self.skipped = 0, cast(float | None, None), 0
         self.sums: dict[str, float] = {}
         self.counts = 0
@@ -105,6 +106,7 @@ class _Run:
         log = RunLog(config.folder / "log.jsonl", config.steps, self.step, config.progress)
         with log, _stop_signals() as stop:
             self.log = log
+            log.tell(f"training on {self.compute}, threads: {torch.get_num_threads()}")
             for text in self.early_notices:
                 log.notice(text)
             self._loop(stop)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
+from vitruvian.device import Compute
 from vitruvian.errors import UsageError
 from vitruvian.tasks.base import Objective
 from vitruvian.types import Batch
@@ -27,7 +26,7 @@ class Losses:
     run: Callable[..., Any]
     tasks: Sequence[Objective]
     weights: Mapping[str, float]
-    autocast: torch.autocast | None
+    compute: Compute
 
     def of(self, batch: Batch) -> dict[str, Tensor]:
         """`loss`, the weighted sum that is trained, and every part as `task/part`; only tasks with targets in the batch."""
@@ -46,16 +45,9 @@ class Losses:
     def _forward(self, image: Tensor, names: list[str]) -> dict[str, Any]:
         """The outputs as float32; heads that nothing is asked of are not computed."""
         heads = {head.task for head in cast(Any, self.model).spec.heads}
-        with self.autocast or nullcontext():
+        with self.compute.autocast():
             output = self.run(image) if heads <= set(names) else self.run(image, tasks=tuple(names))
         return {name: _float(output[name]) for name in names}
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def keep_freed_memory() -> None:
@@ -67,15 +59,6 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def choose_autocast(dtype: str, device: torch.device) -> torch.autocast | None:
-    """bf16 autocast, or None for float32. `auto` wants hardware that multiplies bf16 faster than float32."""
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and bool(amx())
-    if dtype == "bf16" or (dtype == "auto" and fast):
-        return torch.autocast(device.type, torch.bfloat16)
-    return None
 
 
 def _float(value: Any) -> Any:

@@ -7,12 +7,35 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vitruvian.errors import UsageError, WeightsError
+from vitruvian.checks import Rule, above, fault, finite, several, whole
+from vitruvian.errors import UsageError, WeightsError, unknown_name
+from vitruvian.model import BACKBONES
 from vitruvian.types import HeadSpec, ModelSpec
 from vitruvian.vocab import class_set, class_set_names, skeleton, skeleton_names
 
 FORMAT = 1
 ENTRY = "vitruvian"
+DETECTOR_TASK = "person"
+FIX = "Fix: save or fetch the file again."
+
+SPEC_RULES: tuple[Rule, ...] = (
+    ("name", "a name", bool),
+    ("size", "height and width, whole numbers of at least 1", lambda v: several(v, lambda n: whole(n, 1), 2)),
+    ("dim depth heads_attn mlp patch", "a whole number of at least 1", lambda v: whole(v, 1)),
+    ("padding", "a whole number of at least 0", lambda v: whole(v, 0)),
+    ("mean", "three finite numbers", lambda v: several(v, finite, 3)),
+    ("std", "three finite numbers above 0", lambda v: several(v, lambda n: above(n, 0), 3)),
+    ("box_padding sigma", "a finite number above 0", lambda v: above(v, 0)),
+    ("heads", "at least one head", bool),
+)
+HEAD_RULES: tuple[Rule, ...] = (
+    ("task", "a name", bool),
+    ("upsample conv", "widths, whole numbers of at least 1", lambda v: several(v, lambda n: whole(n, 1))),
+    ("out", "a whole number of at least 1", lambda v: whole(v, 1)),
+    ("vocabulary", "the name of a skeleton or a class set, or null", lambda v: v is None or isinstance(v, str)),
+    ("options", "names and values", lambda v: isinstance(v, Mapping)),
+)
+CARD_RULES: tuple[Rule, ...] = (("provenance", "names and values", lambda v: isinstance(v, Mapping)),)
 
 
 @dataclass(frozen=True)
@@ -28,6 +51,11 @@ class Card:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
 
+    @property
+    def is_detector(self) -> bool:
+        """Whether the model finds people in a whole photo, rather than saying something of one person."""
+        return any(head.task == DETECTOR_TASK for head in self.spec.heads)
+
 
 def words_of(vocabulary: str) -> tuple[str, ...]:
     """The words of a skeleton or a class set in channel order; an unknown name is an error that lists both kinds."""
@@ -42,7 +70,10 @@ def words_of(vocabulary: str) -> tuple[str, ...]:
 
 
 def card_of(spec: ModelSpec, provenance: Mapping[str, Any], run: str) -> Card:
-    """The card of a model about to be saved."""
+    """The card of a model about to be saved. UsageError for a specification that could not be loaded again."""
+    found = _spec_fault(spec)
+    if found:
+        raise UsageError(f"the model {spec.name!r} cannot be saved: {found}")
     names = sorted({head.vocabulary for head in spec.heads if head.vocabulary})
     return Card(spec, {name: words_of(name) for name in names}, spec.licence, dict(provenance), run)
 
@@ -66,11 +97,12 @@ def from_metadata(metadata: Mapping[str, str] | None, where: str) -> Card:
             raise WeightsError(f"{where}: format {found}; this version reads format {FORMAT}. Fix: pip install -U vitruvian")
         words = {name: tuple(value) for name, value in raw.pop("vocabularies").items()}
         card = Card(spec=_spec(raw.pop("spec")), vocabularies=words, **raw)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise WeightsError(
-            f"{where}: its metadata is damaged or of another version ({reason}). Fix: save or fetch it again."
-        ) from error
+        raise WeightsError(f"{where}: its metadata is damaged or of another version ({reason}). {FIX}") from error
+    found = fault(card, CARD_RULES) or _spec_fault(card.spec)
+    if found:
+        raise WeightsError(f"{where}: {found} {FIX}")
     _check_words(card, where)
     return card
 
@@ -83,16 +115,40 @@ def _spec(raw: Mapping[str, Any]) -> ModelSpec:
     return ModelSpec(**{**raw, **tuples, "heads": heads})
 
 
+def _spec_fault(spec: ModelSpec) -> str | None:
+    """The first thing in a specification that no model can have; what only building it shows is left to `build`."""
+    found = fault(spec, SPEC_RULES)
+    if found:
+        return f"its model specification: {found}"
+    if spec.backbone not in BACKBONES:
+        return f"its model specification: {unknown_name('backbone', spec.backbone, BACKBONES)}"
+    tasks = [head.task for head in spec.heads]
+    for number, head in enumerate(spec.heads, 1):
+        found = fault(head, HEAD_RULES)
+        if found:
+            return f"head {number} of its model specification: {found}"
+        if tasks.count(head.task) > 1:
+            return f"head {number} of its model specification: a second head {head.task!r}. Allowed: one of each task."
+    return None
+
+
 def _check_words(card: Card, where: str) -> None:
     for head in card.spec.heads:
         if head.vocabulary is None:
             continue
         if head.vocabulary not in card.vocabularies:
-            raise WeightsError(f"{where}: the words of {head.vocabulary!r} (head {head.task}) are not in its metadata.")
+            raise WeightsError(f"{where}: the words of {head.vocabulary!r} (head {head.task}) are not in its metadata. {FIX}")
         words = card.vocabularies[head.vocabulary]
         if len(words) != head.out:
-            raise WeightsError(f"{where}: head {head.task} has {head.out} channels, {head.vocabulary} has {len(words)} words.")
-        if words != words_of(head.vocabulary):
+            raise WeightsError(
+                f"{where}: head {head.task} has {head.out} channels, {head.vocabulary} has {len(words)} words. {FIX}"
+            )
+        try:
+            ours = words_of(head.vocabulary)
+        except UsageError as error:
+            raise WeightsError(f"{where}: head {head.task}: {error} Fix: pip install -U vitruvian.") from error
+        if words != ours:
             raise WeightsError(
                 f"{where}: {head.vocabulary} had other words when these weights were trained; their order is not safe."
+                " Fix: train again, or install the version of vitruvian that saved them."
             )

@@ -7,20 +7,24 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from vitruvian.errors import WeightsError, unknown_name
+from vitruvian.errors import UsageError, VitruvianError, WeightsError, unknown_name
 from vitruvian.model import MaskedAutoencoder, Model, build
-from vitruvian.weights.card import Card, card_of, from_metadata, to_metadata
+from vitruvian.types import ModelSpec
+from vitruvian.weights.card import FIX, Card, card_of, from_metadata, to_metadata
+
+Kind: TypeAlias = Literal["people", "detector"]
 
 EMBEDDED = Path(__file__).parent / "embedded"
 MODELS = {"vitruvian-s": "vitruvian-s.safetensors"}
 DETECTOR_MODELS = {"person": "person.safetensors"}
+PACKAGED: dict[Kind, dict[str, str]] = {"people": MODELS, "detector": DETECTOR_MODELS}
 LISTED = 5  # names of each kind in an error message
 
 
@@ -34,32 +38,51 @@ class Loaded:
     path: Path
 
 
+def packaged_names(kind: Kind | None = None) -> tuple[str, ...]:
+    """The packaged models that say something of people, or the detectors, or both."""
+    return tuple(name for each, names in PACKAGED.items() if kind in (None, each) for name in names)
+
+
 def packaged_path(name: str) -> Path | None:
     """Where the packaged weights of that name lie; None if the name is unknown or the file is not in this installation."""
-    file = {**MODELS, **DETECTOR_MODELS}.get(name)
-    path = EMBEDDED / file if file else None
+    path = _packaged_place(name)
     return path if path and path.is_file() else None
 
 
-def resolve(name_or_path: str | Path) -> Path:
-    """The file of a packaged model's name or of a path. UsageError for an unknown name, WeightsError for an absent file."""
-    name = str(name_or_path)
-    if name in MODELS or name in DETECTOR_MODELS:
-        path = packaged_path(name)
-        if path is None:
+def resolve(name_or_path: str | Path, kind: Kind | None = None) -> Path:
+    """The file of a packaged model's name or of a path. UsageError for an unknown name, WeightsError for an absent file.
+
+    kind: `people` refuses the names of detectors, `detector` those of all others; what a file holds is not looked at.
+    """
+    name, allowed = str(name_or_path), packaged_names(kind)
+    place = _packaged_place(name)
+    if place is not None:
+        if name not in allowed:
+            raise UsageError(_wrong_kind(name, kind))
+        if not place.is_file():
             raise WeightsError(
-                f"the packaged weights {name!r} are not in this installation. Fix: pip install --force-reinstall vitruvian,"
-                " or give the path of a .safetensors file."
+                f"the packaged weights {name!r} are not in this installation ({place} is absent)."
+                " Fix: pip install --force-reinstall vitruvian, or give the path of a .safetensors file."
             )
-        return path
+        return place
     path = Path(name)
     if path.is_file():
         return path
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
         raise WeightsError(
-            f"no weights file at {name}. Allowed: the path of a .safetensors file or a packaged model: {', '.join(MODELS)}."
+            f"no weights file at {name}. Allowed: the path of a .safetensors file or a packaged model: {', '.join(allowed)}."
         )
-    raise unknown_name("model", name, MODELS)
+    raise unknown_name("model", name, allowed)
+
+
+def _packaged_place(name: str) -> Path | None:
+    file = {**MODELS, **DETECTOR_MODELS}.get(name)
+    return EMBEDDED / file if file else None
+
+
+def _wrong_kind(what: str, kind: Kind | None) -> str:
+    found, wanted = ("a detector", "a model of people") if kind == "people" else ("a model of people", "a detector")
+    return f"{what} is {found}, not {wanted}. Allowed: {', '.join(packaged_names(kind))}, or the path of {wanted}."
 
 
 def file_hash(path: Path) -> str:
@@ -94,18 +117,31 @@ def read_card(path: Path) -> Card:
     return _read(path, tensors=False)[0]
 
 
-def load(name_or_path: str | Path) -> Loaded:
+def load(name_or_path: str | Path, kind: Kind | None = None) -> Loaded:
     """The model of a packaged name or of a file: float32, evaluation mode, on the CPU.
 
-    Raises WeightsError for a file that is absent, damaged or does not fit its own spec, UsageError for an unknown name.
+    kind: `people` refuses detectors, `detector` all others; see `Card.is_detector`.
+    Raises WeightsError for a file that is absent, damaged, of another kind or does not fit its own spec, UsageError for a name
+    that is unknown or of another kind.
     """
-    path = resolve(name_or_path)
+    path = resolve(name_or_path, kind)
     card, state = _read(path, tensors=True)
-    with torch.device("meta"):  # no time and no memory for values that are replaced at once
-        model = build(card.spec)
+    if kind is not None and card.is_detector != (kind == "detector"):
+        raise WeightsError(_wrong_kind(str(path), kind))
+    model = _empty(card.spec, path)
     _check(state, {name: tuple(value.shape) for name, value in model.state_dict().items()}, path)
     model.load_state_dict(state, strict=True, assign=True)
     return Loaded(model.eval(), card, file_hash(path), path)
+
+
+def _empty(spec: ModelSpec, path: Path) -> Model | MaskedAutoencoder:
+    """The model without values: they are replaced at once, so no time and no memory are spent on them."""
+    try:
+        with torch.device("meta"):
+            return build(spec)
+    except (VitruvianError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise WeightsError(f"{path}: its model specification cannot be built ({reason}). {FIX}") from error
 
 
 def _read(path: Path, tensors: bool) -> tuple[Card, dict[str, Tensor]]:
@@ -129,9 +165,7 @@ def _check(state: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], p
     }
     told = [f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names]
     if told:
-        raise WeightsError(
-            f"{path} does not fit its own model specification. {'; '.join(told)}. Fix: save or fetch the file again."
-        )
+        raise WeightsError(f"{path} does not fit its own model specification. {'; '.join(told)}. {FIX}")
 
 
 def _some(names: list[str]) -> str:

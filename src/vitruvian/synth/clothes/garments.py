@@ -207,6 +207,11 @@ def blended(body: Body, transforms: Array, cloth: Cloth) -> Array:
     return cloth.fine.take(mixed)
 
 
+def follow(matrix: Array, points: Array) -> Array:
+    """Points (N, 3) at rest, carried along by one bone's matrix (4, 4) without bending -> (N, 3) float32."""
+    return (points @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
+
+
 def skinned(matrices: Array, points: Array) -> Array:
     """Posed (V, 3) float32 of rest points (V, 3) by one matrix (3, 4) each."""
     out: Array = np.einsum("vij,vj->vi", matrices[:, :, :3], points) + matrices[:, :, 3]

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from vitruvian.synth.body import Body
-from vitruvian.synth.clothes.garments import patterns, waves
+from vitruvian.synth.clothes.garments import follow, patterns, waves
 from vitruvian.synth.meshes import Refined, Softener, cut, ellipsoid, grid_faces, refine, softener, tube, vertex_normals
 from vitruvian.types import Array
 
@@ -138,12 +138,8 @@ def _shell(hair: Hair, field: Array, rest: Array, transforms: Array, rng: Rng, f
     thickness = 0.0012 + full * np.sqrt(t) * high * clumps
     points, _ = head_shell(field, rest, thickness)
     kept = cut(shape.fine.faces, field)
-    posed = _follow(transforms[shape.bone], kept.take(points))
+    posed = follow(transforms[shape.bone], kept.take(points))
     return Strands(posed, kept.take(shape.template), kept.faces)
-
-
-def _follow(matrix: Array, points: Array) -> Array:
-    return (points @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -155,7 +151,8 @@ class Skull:
     back: float
 
 
-def _skull(rest: Array, thick: float) -> Skull:
+def skull_of(rest: Array, thick: float) -> Skull:
+    """The skull of a person at rest, under hair `thick` metres thick."""
     shape = scalp()
     points = rest[shape.rows][scalp_coarse_mask()]
     low, high = points.min(0), points.max(0)
@@ -173,7 +170,7 @@ def scalp_coarse_mask() -> Array:
 
 def _curtain(body: Body, hair: Hair, rest: Array, transforms: Array, rng: Rng) -> Strands:
     """A sheet of hair from ear to ear behind the head, falling outside of neck, shoulders and back."""
-    skull = _skull(rest, hair.thick)
+    skull = skull_of(rest, hair.thick)
     columns, rows = 33, 18
     spread = np.deg2rad(rng.uniform(84, 102))
     angle = np.linspace(-spread, spread, columns)
@@ -193,7 +190,7 @@ def _curtain(body: Body, hair: Hair, rest: Array, transforms: Array, rng: Rng) -
     )
     hang = np.clip((neck + 0.09 - points[:, 2]) / 0.12, 0, 1)[:, None]
     head, chest = transforms[scalp().bone], transforms[body.bone("spine01")]
-    posed = _follow(head, points) * (1 - hang) + _follow(chest, points) * hang
+    posed = follow(head, points) * (1 - hang) + follow(chest, points) * hang
     return Strands(posed.astype(np.float32), points, grid_faces(rows, columns))
 
 
@@ -240,7 +237,7 @@ def _clearance(rest: Array, skull: Skull, z: Array, angle: Array) -> Array:
 
 def _tied(hair: Hair, rest: Array, transforms: Array, rng: Rng) -> Strands:
     """A bun or a tail at the back or top of the head; a tail hangs down whatever the head does."""
-    skull, matrix = _skull(rest, hair.thick), transforms[scalp().bone]
+    skull, matrix = skull_of(rest, hair.thick), transforms[scalp().bone]
     lift = float(rng.uniform(-0.2, 1.1))
     out = np.array([0, np.cos(lift), np.sin(lift)])
     at = skull.centre + np.array([0, out[1] * skull.back, out[2] * skull.back * 1.05 + 0.01])
@@ -255,10 +252,10 @@ def _tied(hair: Hair, rest: Array, transforms: Array, rng: Rng) -> Strands:
             0.55 + 0.9 * np.sin(np.pi * np.clip(s * 0.85 + 0.12, 0, 1)) ** 0.8 - 0.45 * s
         )
         points, faces = tube(_tail_path(at, out, hair.length), width)
-        posed = tube(_tail_path(_follow(matrix, at[None])[0], matrix[:3, :3] @ out, hair.length), width)[0]
+        posed = tube(_tail_path(follow(matrix, at[None])[0], matrix[:3, :3] @ out, hair.length), width)[0]
     bumps = 0.004 * waves(rng, points.astype(np.float32), 5, 60, 180)[:, None]
     points = (points + bumps).astype(np.float32)
-    return Strands(_follow(matrix, points) if posed is None else (posed + bumps).astype(np.float32), points, faces)
+    return Strands(follow(matrix, points) if posed is None else (posed + bumps).astype(np.float32), points, faces)
 
 
 def _tail_path(at: Array, out: Array, length: float) -> Array:

@@ -9,8 +9,8 @@ import numpy as np
 
 from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth.body import Body
-from vitruvian.synth.clothes.garments import finish, patterns, skinned, waves
-from vitruvian.synth.clothes.hair import Skull, _follow, _skull, head_shell, scalp
+from vitruvian.synth.clothes.garments import finish, follow, patterns, skinned, waves
+from vitruvian.synth.clothes.hair import Skull, head_shell, scalp, skull_of
 from vitruvian.synth.clothes.regions import FAR, Chart, Levels
 from vitruvian.synth.clothes.wardrobe import Dressed
 from vitruvian.synth.meshes import box, corners, cut, ellipsoid, grid_faces, vertex_normals
@@ -65,7 +65,7 @@ def _surface(name: str, vertices: Array, rest: Array, faces: Array, material: st
 def hat_surfaces(word: str, rest: Array, transforms: Array, rng: Rng) -> list[Surface]:
     """The crown over the scalp and, where the kind has one, a peak or a brim."""
     shape = scalp()
-    skull = _skull(rest, 0.0)
+    skull = skull_of(rest, 0.0)
     matrix = transforms[shape.bone]
     thick = {"cap": 0.014, "beanie": 0.012, "brim": 0.016, "helmet": 0.032}[word]
     tilt = {"cap": 0.05, "beanie": -0.12, "brim": -0.05, "helmet": -0.1}[word]
@@ -78,11 +78,11 @@ def hat_surfaces(word: str, rest: Array, transforms: Array, rng: Rng) -> list[Su
     field = (z - line - tilt * y).astype(np.float32)
     kept = cut(shape.fine.faces, field)
     crown = kept.take(points)
-    out = [_surface(word, _follow(matrix, crown), kept.take(shape.template), kept.faces, "headwear")]
+    out = [_surface(word, follow(matrix, crown), kept.take(shape.template), kept.faces, "headwear")]
     if word in ("cap", "brim"):
         edge = _brim(skull, line, tilt, word, rng)
         faces = grid_faces(4, 33 if word == "brim" else 17, word == "brim")
-        out.append(_surface(word, _follow(matrix, edge), edge, faces, "headwear"))
+        out.append(_surface(word, follow(matrix, edge), edge, faces, "headwear"))
     return out
 
 
@@ -165,7 +165,7 @@ def _pack(body: Body, dressed: Dressed, transforms: Array, rng: Rng) -> Surface:
     middle = float(dressed.fit.tight[near, 2].mean())
     points = points + np.array([0, back + depth / 2 + 0.005, middle + 0.02])
     points = (points + 0.006 * waves(rng, points.astype(np.float32), 6, 20, 60)[:, None]).astype(np.float32)
-    return _surface("backpack", _follow(transforms[body.bone("spine02")], points), points, faces)
+    return _surface("backpack", follow(transforms[body.bone("spine02")], points), points, faces)
 
 
 def _hip_bag(dressed: Dressed, transforms: Array, side: float, rng: Rng) -> Surface:
@@ -178,7 +178,7 @@ def _hip_bag(dressed: Dressed, transforms: Array, side: float, rng: Rng) -> Surf
     points, faces = box(size)
     place = np.array([-side * (x + size[0] / 2 + 0.004), float(outer[:, 1].mean()), float(outer[:, 2].mean()) - 0.02])
     points = (points + place).astype(np.float32)
-    return _surface("bag", _follow(transforms[0], points), points, faces)
+    return _surface("bag", follow(transforms[0], points), points, faces)
 
 
 def _gloves(body: Body, rest: Array, transforms: Array, rng: Rng) -> Surface:

@@ -1,16 +1,19 @@
-"""Where and in which precision a model runs: chosen once, said aloud, never changed in silence."""
+"""Where and in which precision a model is trained and runs: chosen here alone, said aloud, never changed in silence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import torch
 
 from vitruvian.errors import UsageError, unknown_name
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+Dtype: TypeAlias = Literal["auto", "fp32", "bf16"]
+DEVICES = get_args(Device)
 DTYPES = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16}
 CPU_FLAGS = ("amx_bf16", "avx512_bf16")  # of the processors that multiply bf16 faster than fp32
 
@@ -45,7 +48,7 @@ def choose_compute(device: str = "auto", dtype: str = "auto") -> Compute:
     present = available_devices()
     if device != "auto" and device not in present:
         raise UsageError(
-            f"device {device} is not available here. Allowed: {', '.join(present)}. Fix: --device auto; see `vitruvian doctor`."
+            f"device {device} is not available here. Allowed: {', '.join(present)}. Fix: device auto; see `vitruvian doctor`."
         )
     chosen = present[0] if device == "auto" else device
     wanted = DTYPES[dtype]
