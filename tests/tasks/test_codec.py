@@ -8,6 +8,7 @@ import torch
 
 from vitruvian.geometry import make_crop
 from vitruvian.tasks.pose import Pose
+from vitruvian.tasks.pose import codec as pose_codec
 from vitruvian.tasks.pose.codec import decode_heatmaps, decode_logits, encode_heatmaps
 from vitruvian.tasks.pose.loss import keypoint_cross_entropy
 from vitruvian.types import HeadSpec, ModelSpec, Sample
@@ -125,3 +126,20 @@ def test_cross_entropy_is_least_at_the_target_and_counts_only_weighted_points():
     spoiled[:, 1] = torch.randn(32, 24)
     assert keypoint_cross_entropy(spoiled, target, first) == keypoint_cross_entropy(perfect, target, first)
     assert keypoint_cross_entropy(spoiled, target, torch.zeros(1, 2)) == 0
+
+
+@pytest.mark.parametrize("kind", ["smooth", "border", "noisy", "faint", "flat", "loud"])
+def test_blurring_only_around_the_peak_is_blurring_the_whole_map(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    points = rng.uniform([0, 0], [95, 127], (40, 2))
+    if kind == "border":
+        points[:10, 0], points[10:20, 1], points[20:30] = 0, 127, [95, 0]
+    maps, _ = encode_heatmaps(points, np.ones(40, bool), SIZE, HEATMAP, 2.0)
+    change = {"noisy": lambda m: m + rng.normal(0, 0.05, m.shape), "faint": lambda m: m * 2e-3, "loud": lambda m: m * 90}
+    change["flat"] = lambda m: 0.3 + 1e-2 * m
+    heatmaps = torch.from_numpy(change.get(kind, lambda m: m)(maps)).double()
+    score, index = heatmaps.flatten(1).max(1)
+    y, x = index // 24, index % 24
+    whole = pose_codec._newton_step(pose_codec._log_neighbourhood(heatmaps, score, y, x)) + torch.stack([x, y], 1)
+    xy, _ = decode_heatmaps(heatmaps, SIZE)
+    assert np.abs(xy - whole.numpy() / [23, 31] * [95, 127]).max() < 1e-3

@@ -29,6 +29,7 @@ def run(
     dtype: str = "auto",
     flip_test: bool = False,
     fit: str = "auto",
+    engine: str = "eager",
     draw: bool = True,
     as_json: bool = False,
     overwrite: bool = False,
@@ -51,7 +52,13 @@ def run(
             if found:
                 _make_folder(out)
                 predictor = load(
-                    model or DEFAULT_MODEL, detector=detector, device=device, dtype=dtype, flip_test=flip_test, fit=fit
+                    model or DEFAULT_MODEL,
+                    detector=detector,
+                    device=device,
+                    dtype=dtype,
+                    flip_test=flip_test,
+                    fit=fit,
+                    engine=engine,
                 )
                 outcomes = predict_files(predictor, found, options)
                 report.start(predictor, options)

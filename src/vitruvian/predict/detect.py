@@ -13,6 +13,7 @@ from vitruvian import weights
 from vitruvian.device import Compute
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import make_crop, nms
+from vitruvian.predict.engine import prepare
 from vitruvian.predict.network import input_of, task_of, whole_image
 from vitruvian.types import Array, Boxes, Crop, Person, Value
 
@@ -80,7 +81,7 @@ class Network:
         spec = loaded.card.spec
         self.name = name
         self.weights: str | None = loaded.hash
-        self._model, self._spec, self._compute = loaded.model.to(compute.device), spec, compute
+        self._model, self._spec, self._compute = prepare(loaded.model, compute), spec, compute
         self._task = task_of(spec.head("person"))
 
     @torch.inference_mode()
@@ -90,8 +91,7 @@ class Network:
         crop: Crop = make_crop(
             np.array([0, 0, size[1], size[0]], np.float32), self._spec.size, (size[0], size[1]), self._spec.fit
         )
-        with self._compute.autocast():
-            output = self._model(input_of(image, [crop], self._spec).to(self._compute.device))["person"]
+        output = self._model(input_of(image, [crop], self._spec).to(self._compute.device, self._compute.dtype))["person"]
         (value,) = self._task.decode(output.float(), [crop], self._spec)
         return _people(value, (size[0], size[1]))
 

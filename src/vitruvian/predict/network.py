@@ -14,6 +14,7 @@ from vitruvian.device import Compute
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import make_crop, warp, warp_area
 from vitruvian.model import Model
+from vitruvian.predict.engine import prepare, views_at_once
 from vitruvian.tasks import TASKS, task
 from vitruvian.tasks.base import Task
 from vitruvian.types import Array, Crop, Fit, HeadSpec, ModelSpec, Person, Prediction
@@ -22,7 +23,6 @@ from vitruvian.weights import Loaded
 
 FITS = ("auto", "affine", "pad", "stretch", "lite")
 LITE_MEAN, LITE_STD = (123.5, 116.5, 103.5), (58.5, 57.0, 57.5)  # of the official lite release, sapiens1 section 4
-CROPS_AT_ONCE = 16  # people of one pass; bounds the memory of a crowd
 
 
 def task_of(head: HeadSpec) -> Task:
@@ -72,13 +72,13 @@ def outputs_of(model: Model, pixels: Tensor, tasks: Sequence[Task], flip_test: b
 
 
 class Network:
-    """A loaded model on its device. flip_test: see `outputs_of`; fit: see `refit`."""
+    """A loaded model on its device. flip_test: see `outputs_of`; fit: see `refit`; engine: see `engine.prepare`."""
 
-    def __init__(self, loaded: Loaded, compute: Compute, flip_test: bool = False, fit: str = "auto") -> None:
-        if not isinstance(loaded.model, Model):
-            raise UsageError(f"{loaded.path}: a pretraining model has nothing to say about a photo. Fix: fine-tune it first.")
+    def __init__(
+        self, loaded: Loaded, compute: Compute, flip_test: bool = False, fit: str = "auto", engine: str = "eager"
+    ) -> None:
         self.spec, self.hash, self.compute, self.flip_test = refit(loaded.card.spec, fit), loaded.hash, compute, flip_test
-        self.model = loaded.model.to(compute.device)
+        self.model = prepare(loaded.model, compute, engine)
         self.tasks = {head.task: task_of(head) for head in self.spec.heads}
 
     @property
@@ -102,12 +102,12 @@ class Network:
     def _run(self, views: Sequence[tuple[Array, Person]], names: Sequence[str]) -> list[dict[str, Prediction]]:
         out: list[dict[str, Prediction]] = []
         tasks = [self.tasks[name] for name in names]
-        for start in range(0, len(views), CROPS_AT_ONCE):
-            part = views[start : start + CROPS_AT_ONCE]
+        step = views_at_once(self.spec, self.compute)
+        for start in range(0, len(views), step):
+            part = views[start : start + step]
             crops = [self._crop(person, image) for image, person in part]
             pixels = torch.cat([input_of(image, [c], self.spec) for (image, _), c in zip(part, crops, strict=True)])
-            with self.compute.autocast():
-                outputs = outputs_of(self.model, pixels.to(self.compute.device), tasks, self.flip_test)
+            outputs = outputs_of(self.model, pixels.to(self.compute.device, self.compute.dtype), tasks, self.flip_test)
             values = {t.name: t.decode(outputs[t.name].float(), crops, self.spec) for t in tasks}
             for k, ((_, person), crop) in enumerate(zip(part, crops, strict=True)):
                 out.append({name: Prediction(person, crop, name, self.hash, values[name][k]) for name in names})

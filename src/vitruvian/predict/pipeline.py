@@ -14,6 +14,7 @@ from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.boxes import people_of
 from vitruvian.predict.detect import Detector, check_detector, choose_detector
+from vitruvian.predict.engine import check_engine
 from vitruvian.predict.images import Photo, from_array, from_pillow, read_photo
 from vitruvian.predict.network import Network, Team
 from vitruvian.predict.result import ImageResult, PersonResult, Provenance
@@ -34,33 +35,41 @@ def load(
     dtype: str = "auto",
     flip_test: bool = False,
     fit: str = "auto",
+    engine: str = "eager",
 ) -> Predictor:
     """A reusable predictor of a packaged model's name or of a weights file, or of several that answer different tasks.
 
     detector: `auto`, `person`, `hog`, `whole-image` or a .safetensors file; device: `auto`, `cpu`, `cuda`, `mps`;
     dtype: `auto`, `fp32`, `bf16`; flip_test: the mean of the photo's answer and its mirror image's, in twice the time;
     fit: how dense models see a photo, `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole
-    frame), or `lite` for all models (as the official lite release).
+    frame), or `lite` for all models (as the official lite release); engine: `eager`, or `compile` for long jobs.
     Raises UsageError for an unknown name or an absent device, WeightsError for a file that does not fit.
     """
     check_detector(detector)
+    check_engine(engine)
     compute = choose_compute(device, dtype)
     models = [model] if isinstance(model, str | Path) else list(model)
     if not models:
         raise UsageError("no model given. Allowed: one or more names or files.")
-    return Predictor([weights.load(name, kind="people") for name in models], detector, compute, flip_test, fit)
+    return Predictor([weights.load(name, kind="people") for name in models], detector, compute, flip_test, fit, engine)
 
 
 class Predictor:
     """Loaded models and a detector; `predict` any number of times. The detector is loaded when it is first needed."""
 
     def __init__(
-        self, loaded: Sequence[weights.Loaded], detector: str, compute: Compute, flip_test: bool = False, fit: str = "auto"
+        self,
+        loaded: Sequence[weights.Loaded],
+        detector: str,
+        compute: Compute,
+        flip_test: bool = False,
+        fit: str = "auto",
+        engine: str = "eager",
     ) -> None:
         self.cards = tuple(one.card for one in loaded)
         self.compute = compute
-        self.flip_test, self.fit = flip_test, fit
-        self.team = Team([Network(one, compute, flip_test, fit) for one in loaded])
+        self.flip_test, self.fit, self.engine = flip_test, fit, engine
+        self.team = Team([Network(one, compute, flip_test, fit, engine) for one in loaded])
         self._detector_name = detector
         self._detector: Detector | None = None
 
@@ -150,6 +159,7 @@ class Predictor:
             dtype=self.compute.dtype_name,
             flip_test=self.flip_test,
             fit=self.fit,
+            engine=self.engine,
         )
 
     def _with_mask(self, names: tuple[str, ...]) -> tuple[str, ...]:

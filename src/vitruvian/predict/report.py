@@ -30,7 +30,7 @@ class Report:
         """Model, boxes, device and precision really used."""
         names = predictor.team.choose(options.tasks)
         made = predictor.made_by(predictor.boxes_from(names, options.boxes.name if options.boxes else None))
-        flipped = ", with flip test" if made.flip_test else ""
+        flipped = (", compiled" if made.engine == "compile" else "") + (", with flip test" if made.flip_test else "")
         self._say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
         if made.detector == WHOLE_IMAGE:
             self._say("whole-image: every photo is taken for one person that fills it")

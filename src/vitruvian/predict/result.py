@@ -49,7 +49,7 @@ class PersonResult:
 @dataclass(frozen=True)
 class Provenance:
     """Who said it: model and detector by name and by the hash of their files, the place and precision of the sums, and whether
-    the mirrored photo was asked too, and how photos were fitted to the models."""
+    the mirrored photo was asked too, how photos were fitted to the models and what ran them."""
 
     model: str
     weights: str
@@ -60,6 +60,7 @@ class Provenance:
     dtype: str
     flip_test: bool = False
     fit: str = "auto"
+    engine: str = "eager"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+"""How a loaded model runs: one path for a device and a precision, chosen here and said aloud.
+
+On a CPU the official heads become matrix products (`model.fast`). In bf16 the weights themselves are bf16, which spares a
+conversion at every layer; norms and softmax still sum in float32. `compile` lets TorchInductor fuse the backbone and fold its
+weights: half a minute at the first photo that only long jobs earn back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+import torch
+from torch import nn
+
+from vitruvian.device import Compute
+from vitruvian.errors import UsageError, unknown_name
+from vitruvian.model import Model
+from vitruvian.model.fast import FastDeconvHead
+from vitruvian.model.heads import DeconvHead
+from vitruvian.types import ModelSpec
+
+Engine: TypeAlias = Literal["eager", "compile"]
+ENGINES = get_args(Engine)
+TOKENS_AT_ONCE = {"cpu": 3072, "cuda": 8 * 3072, "mps": 2 * 3072}  # of one pass: bounds memory; a CPU gains nothing beyond
+
+
+def check_engine(engine: str) -> None:
+    """UsageError for an unknown engine."""
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+
+
+def prepare(model: nn.Module, compute: Compute, engine: str = "eager") -> Model:
+    """The model, changed in place into the form that runs fastest there. Its input must be of `compute.dtype`."""
+    check_engine(engine)
+    if not isinstance(model, Model):
+        raise UsageError("a pretraining model has nothing to say about a photo. Fix: fine-tune it first.")
+    if compute.device.type == "cpu":
+        for name, head in model.heads.items():
+            if isinstance(head, DeconvHead):
+                model.heads[name] = FastDeconvHead(head)
+    model = model.to(compute.device, compute.dtype).eval()
+    if engine == "compile":
+        options: dict[str, Any] | None = {"freezing": True} if compute.device.type == "cpu" else None
+        model.backbone = cast(nn.Module, torch.compile(model.backbone, dynamic=False, options=options))
+    return model
+
+
+def views_at_once(spec: ModelSpec, compute: Compute) -> int:
+    """How many inputs of the model's own size go through together."""
+    rows, columns = spec.grid
+    return max(1, TOKENS_AT_ONCE[compute.device.type] // (rows * columns))

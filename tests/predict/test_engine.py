@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vitruvian.device import choose_compute
+from vitruvian.errors import UsageError
+from vitruvian.model import build
+from vitruvian.model.fast import FastDeconvHead
+from vitruvian.predict.engine import prepare, views_at_once
+from vitruvian.types import HeadSpec
+
+from .conftest import SPEC
+
+OFFICIAL = replace(SPEC.with_heads(HeadSpec("pose", (8, 8), (8,), 17, "coco17"), HeadSpec("depth", (8,), (8,), 1)), padding=2)
+
+
+def test_official_heads_run_as_matrix_products_on_a_cpu_and_say_the_same() -> None:
+    torch.manual_seed(0)
+    model = build(OFFICIAL).eval()
+    pixels = torch.randn(2, 3, 64, 48)
+    with torch.inference_mode():
+        before = model(pixels)
+        fast = prepare(model, choose_compute("cpu", "fp32"))
+        after = fast(pixels)
+    assert all(isinstance(head, FastDeconvHead) for head in fast.heads.values())
+    for task, output in before.items():
+        torch.testing.assert_close(after[task], output, atol=1e-5, rtol=1e-4)
+
+
+def test_bf16_is_in_the_weights() -> None:
+    torch.manual_seed(0)
+    model = build(SPEC).eval()
+    pixels = torch.randn(1, 3, 64, 48)
+    with torch.inference_mode():
+        exact = {task: output.clone() for task, output in model(pixels).items()}
+        rounded = prepare(model, choose_compute("cpu", "bf16"))(pixels.bfloat16())
+    assert {value.dtype for value in model.state_dict().values()} == {torch.bfloat16}
+    for task, output in exact.items():
+        assert float((rounded[task].float() - output).norm() / output.norm()) < 0.03
+
+
+def test_memory_is_bounded_by_tokens_not_by_people() -> None:
+    cpu = choose_compute("cpu", "fp32")
+    assert views_at_once(replace(SPEC, size=(1024, 768)), cpu) == 1
+    assert views_at_once(replace(SPEC, size=(192, 144)), cpu) == 28
+
+
+def test_an_unknown_engine_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match=r"unknown engine 'comple'\. Did you mean compile"):
+        prepare(build(SPEC), choose_compute("cpu"), "comple")
