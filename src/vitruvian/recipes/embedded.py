@@ -32,6 +32,7 @@ from vitruvian.tasks.normal import Normal
 from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.seg import Seg
 from vitruvian.train import TrainConfig, read_weights, train
+from vitruvian.train.checkpoint import Checkpoints
 from vitruvian.types import HeadSpec, ModelSpec
 from vitruvian.weights.load import load, save
 
@@ -172,11 +173,13 @@ def _initial(work: Path, stages: Sequence[Stage], number: int, spec: ModelSpec, 
 
 
 def export(work: Path, stages: Sequence[Stage], number: int, out: Path) -> None:
-    """Write the averaged weights of a stage as bf16, with the spec of its input size."""
-    model = Model(at_stage(SPEC, stages[number]))
-    model.load_state_dict(read_weights(work / f"stage-{number + 1}"))
-    views = sum(s.steps * s.batch for s in stages[: number + 1])
-    save(out, model, provenance={"recipe": "embedded", "stage": number + 1, "views": views})
+    """Write the averaged weights of a stage, finished or not, as bf16, with the spec of its input size."""
+    stage, folder = stages[number], work / f"stage-{number + 1}"
+    model = Model(at_stage(SPEC, stage))
+    model.load_state_dict(read_weights(folder))
+    steps = max(Checkpoints(folder / "checkpoints").steps())
+    views = sum(s.steps * s.batch for s in stages[:number]) + steps * stage.batch
+    save(out, model, provenance={"recipe": "embedded", "stage": number + 1, "step": f"{steps} of {stage.steps}", "views": views})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
