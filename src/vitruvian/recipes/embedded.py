@@ -179,7 +179,8 @@ def export(work: Path, stages: Sequence[Stage], number: int, out: Path) -> None:
     model.load_state_dict(read_weights(folder))
     steps = max(Checkpoints(folder / "checkpoints").steps())
     views = sum(s.steps * s.batch for s in stages[:number]) + steps * stage.batch
-    save(out, model, provenance={"recipe": "embedded", "stage": number + 1, "step": f"{steps} of {stage.steps}", "views": views})
+    where = {"stage": number + 1, "step": f"{steps} of {stage.steps}", "views": views}
+    save(out, model, provenance={"recipe": "embedded", **where})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
