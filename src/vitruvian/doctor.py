@@ -22,11 +22,16 @@ CORE: Mapping[str, str] = {  # distribution -> its module
     "torch": "torch", "numpy": "numpy", "opencv-python-headless": "cv2", "pillow": "PIL", "safetensors": "safetensors",
     "huggingface_hub": "huggingface_hub", "tyro": "tyro", "rich": "rich",
 }  # fmt: skip
-EXTRAS: Mapping[str, tuple[str, ...]] = {"synth": ("moderngl",), "evaluate": ("pycocotools",), "bake": ("anny",)}
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "synth": ("moderngl",), "evaluate": ("pycocotools",), "bake": ("anny",),
+    "export": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
+}  # fmt: skip
 PURPOSE = {
     "synth": "faster rendering of synthetic people",
     "evaluate": "COCO average precision",
     "bake": "making the body anew",
+    "export": "models as ONNX files",
+    "openvino": "models as OpenVINO files",
 }
 REINSTALL = "pip install --force-reinstall vitruvian"
 
