@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from vitruvian import __version__
-from vitruvian.cli import VERBS, main
+from vitruvian.cli import GROUPS, VERBS, main
+
+PAIRS = [[first, second] for first, verbs in GROUPS.items() for second in verbs]
 
 
-@pytest.mark.parametrize("words", [["--help"], *([verb, "--help"] for verb in VERBS)])
+@pytest.mark.parametrize("words", [["--help"], *([verb, "--help"] for verb in VERBS), *([*pair, "--help"] for pair in PAIRS)])
 def test_help(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     told = capfd.readouterr()
@@ -58,6 +60,8 @@ def test_version(capfd: pytest.CaptureFixture[str]) -> None:
         (["predict", "x.jpg", "--device", "gpu"], "'gpu'"),
         (["predict", "x.jpg", "--nonsense"], "--nonsense"),
         (["synth", "--count", "many", "--out", "x"], "many"),
+        (["keypoints", "konvert"], "konvert"),
+        (["maps", "convert", "x.json", "--to", "jpg", "--out", "y"], "jpg"),
     ],
 )
 def test_wrong_words_exit_2(words: list[str], text: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -70,6 +74,13 @@ def test_no_words_show_the_help(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     told = capfd.readouterr().out
     assert [verb for verb in VERBS if verb not in told] == []
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS.keys() - {"models"}))
+def test_a_group_alone_shows_its_verbs(group: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([group]) == 0
+    told = capfd.readouterr().out
+    assert f"usage: vitruvian {group}" in told and [verb for verb in GROUPS[group] if verb not in told] == []
 
 
 def test_synth_passes_the_words_on(monkeypatch: Any) -> None:

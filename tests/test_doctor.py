@@ -115,20 +115,20 @@ def test_extras_are_those_of_the_package() -> None:
 def test_models_are_listed_and_shown(packaged: Path, capfd: CPU) -> None:
     assert main(["models"]) == 0
     assert "vitruvian-s (people): vit 32x1, input 64x48 (HxW), heads pose (coco17)" in capfd.readouterr().out
-    assert main(["models", "vitruvian-s"]) == 0
+    assert main(["models", "show", "vitruvian-s"]) == 0
     told = capfd.readouterr().out
     for text in ("sha256: ", "licence: unknown", "run: r1", "data: none"):
         assert text in told
-    assert main(["models", "vitruvian-x"]) == 2
+    assert main(["models", "show", "vitruvian-x"]) == 2
     assert "Did you mean vitruvian-s" in capfd.readouterr().err
-    assert main(["models", "nope"]) == 2
-    assert "unknown model 'nope'. Allowed: person, vitruvian-s." in capfd.readouterr().err
+    assert main(["models", "show", "nope"]) == 2
+    assert "unknown model 'nope'. Allowed: person, vitruvian-s, or an official checkpoint" in capfd.readouterr().err
 
 
 def test_a_model_without_a_run_says_nothing_of_it(tmp_path: Path, capfd: CPU) -> None:
     path = tmp_path / "x.safetensors"
     weights.save(path, build(SPEC), provenance={"file": "notes.txt"})
-    assert main(["models", str(path)]) == 0
+    assert main(["models", "show", str(path)]) == 0
     told = capfd.readouterr().out
     assert "run:" not in told and f"file: {path}" in told and "file: notes.txt" in told
 

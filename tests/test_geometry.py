@@ -87,3 +87,28 @@ def test_iou_and_nms() -> None:
     np.testing.assert_allclose(overlap[0, 1], 90 / 110)
     assert overlap[0, 2] == 0
     assert geometry.nms(boxes, np.array([0.5, 0.9, 0.1]), 0.5).tolist() == [1, 2]
+
+
+def test_angles_at_a_point() -> None:
+    a, at = np.array([1.0, 0.0]), np.zeros(2)
+    for degrees in (0, 30, 90, 135, 180):
+        b = 5 * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+        assert geometry.angle_between(a, at, b) == pytest.approx(degrees) == geometry.angle_between(b, at, a)
+    assert np.isnan(geometry.angle_between(a, at, at)) and np.isnan(geometry.angle_between(a, at, np.full(2, np.nan)))
+    foot = np.array([0, 10])
+    assert geometry.lean(foot, np.array([0, 0])) == 0 and geometry.lean(foot, np.array([10, 10])) == pytest.approx(90)
+
+
+def test_focal_lengths() -> None:
+    assert geometry.focal_of_fov(90, 640) == pytest.approx(320)
+    size = (480, 640)
+    wide = geometry.focal_of_35mm(50, (2400, 3600))  # a frame of 36 x 24: widths compare as diagonals do
+    assert wide == pytest.approx(50 / 36 * 3600)
+    camera = geometry.pinhole(geometry.focal_of_fov(90, 640), size)
+    x = geometry.project(np.array([np.tan(np.radians(45)) * 2, 0.0, 2.0]), camera)
+    np.testing.assert_allclose(x, [639.5, 239.5])  # the edge of the picture is half a pixel beyond the last centre
+
+
+def test_scale_and_shift() -> None:
+    values = np.array([0.1, 0.4, 0.9])
+    assert geometry.scale_and_shift(values, 3 * values + 2) == pytest.approx((3, 2))

@@ -14,6 +14,8 @@ from vitruvian import __version__
 from vitruvian.errors import UsageError, VitruvianError
 
 Sources = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE...")]
+Results = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESULT...")]
+Overwrite = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 def predict(
@@ -23,6 +25,10 @@ def predict(
     out: Path = Path("vitruvian-output"),
     boxes: Path | None = None,
     detector: str = "auto",
+    min_score: float | None = None,
+    nms: float | None = None,
+    max_people: int | None = None,
+    oks_nms: float | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     dtype: Literal["auto", "fp32", "bf16"] = "auto",
     flip_test: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -32,29 +38,47 @@ def predict(
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     coco: Path | None = None,
+    sequence: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    fps: float | None = None,
+    track: int | None = None,
+    smooth: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    depth_range: Literal["fixed", "two-pass"] = "fixed",
+    limit: int | None = None,
 ) -> int:
-    """Photos -> pose, body parts, depth and normals of the people in them.
+    """Photos and videos -> pose, body parts, depth and normals of the people in them.
 
-    Done photos are skipped on a second run. Exit code: 0 all done, 1 some input failed, 2 wrong usage.
+    Done photos and videos are skipped on a second run. Exit code: 0 all done, 1 some input failed, 2 wrong usage.
 
     Args:
-        sources: Photos, folders (searched recursively) or glob patterns.
+        sources: Photos, videos, folders (searched recursively), glob patterns, or webcam:0 (until Ctrl-C).
         tasks: Any of pose, seg, depth, normal; all that the model has if none is named.
         model: Name (see `vitruvian models`) or path of weights; vitruvian-s if left out. Repeat it for several models that
             answer different tasks.
         out: Folder of the results; they mirror the paths below each source.
-        boxes: Person boxes instead of the detector: CSV (image,x1,y1,x2,y2[,score]), results of predict, or COCO JSON.
-        detector: auto, person, hog or whole-image (the whole photo is one person).
+        boxes: Person boxes instead of the detector: CSV (image,x1,y1,x2,y2[,score]), results of predict, or COCO JSON; of one
+            video, CSV with frame,x1,y1,x2,y2[,score][,track], such as its tracks.csv.
+        detector: auto, person, hog, whole-image (the whole photo is one person), or one of the library transformers that knows
+            people: hub:OWNER/NAME (after `vitruvian models fetch` of the same), or its folder.
+        min_score: Leave out boxes with a lower score, 0 to 1; each detector has its own least score.
+        nms: Of two boxes whose intersection over union is above this, keep the surer one.
+        max_people: So many of a photo, the surest.
+        oks_nms: Of two poses that are more alike than this (OKS, 0 to 1), keep the surer one; 0.9 ends double finds.
         device: Where to run; auto takes the fastest there is.
         dtype: Precision of matrix products; auto is bf16 where the hardware has it.
         flip_test: Mean of the photo's and its mirror image's answer: a little more exact, twice the time.
         fit: How parts, depth and normal models see a photo: as trained (auto), a crop for each person (affine), the whole
             frame (pad, stretch); lite is the official lite release's way for all models.
         engine: compile is faster after half a minute of preparation.
-        draw: Make the overlay picture.
-        json: One JSON line a photo on stdout, everything else on stderr.
-        overwrite: Do done photos again.
-        coco: Also write all people to this COCO file.
+        draw: Make the overlay picture, or the overlay video with the sound kept.
+        json: One JSON line a photo or video on stdout, everything else on stderr.
+        overwrite: Do done photos and videos again.
+        coco: Also write all people of the photos to this COCO file.
+        sequence: Every folder or pattern is one video of its pictures.
+        fps: Pictures a second of a sequence; 30 if left out.
+        track: Only the person of this number in each video; numbers are in its overlay and records.
+        smooth: Steady the keypoints of videos (One-Euro filter); told in the record, with the jitter before and after.
+        depth_range: Colours of depth in videos: fixed, or fitted to the whole video in a pass of its own (two-pass).
+        limit: So many frames of each video, from its beginning.
     """
     from vitruvian.predict.command import run  # torch is imported here
 
@@ -65,6 +89,10 @@ def predict(
         out=out,
         boxes=boxes,
         detector=detector,
+        min_score=min_score,
+        nms=nms,
+        max_people=max_people,
+        oks_nms=oks_nms,
         device=device,
         dtype=dtype,
         flip_test=flip_test,
@@ -74,6 +102,12 @@ def predict(
         as_json=json,
         overwrite=overwrite,
         coco=coco,
+        sequence=sequence,
+        fps=fps,
+        track=track,
+        smooth=smooth,
+        depth_range=depth_range,
+        limit=limit,
     )
 
 
@@ -148,15 +182,251 @@ def export(
     return run(model, to, out, dtype, overwrite)
 
 
-def models(name: Annotated[str, tyro.conf.Positional] = "") -> int:
-    """List the packaged models, or show one.
+def keypoints() -> int:
+    """Keypoints of results in other sets and for other programs, and joint angles: list, convert, angles."""
+    raise NotImplementedError  # a group: see GROUPS
+
+
+def keypoints_list(name: Annotated[str, tyro.conf.Positional] = "") -> int:
+    """List the sets of keypoints and what each has in common with those that models answer in; or the points of one set.
 
     Args:
-        name: A packaged model's name or the path of a .safetensors file; all packaged models if left out.
+        name: A set, to see its points, numbered from 0; all sets if left out.
     """
-    from vitruvian.doctor import show_model, show_models
+    from vitruvian.keypoints.command import show
 
-    return show_model(name) if name else show_models()
+    return show(name)
+
+
+def keypoints_convert(
+    results: Results,
+    to: str,
+    out: Path,
+    style: Literal["auto", "results", "openpose", "csv", "coco"] = "auto",
+    overwrite: Overwrite = False,
+) -> int:
+    """Write keypoints of results in another set. What has no equivalent gets score 0 and is named, in the files and here.
+
+    Args:
+        results: STEM.json or STEM.frames.jsonl of `vitruvian predict`, or folders of them.
+        to: A set of `vitruvian keypoints list`, such as coco17, openpose25, halpe26, mediapipe33 or h36m17.
+        out: A folder, for one file a photo; FILE.csv, for one table; FILE.json, for one COCO file.
+        style: auto goes by the name of --out; openpose writes OpenPose's JSON (with --to openpose18 or openpose25).
+        overwrite: Replace files that are already there.
+    """
+    from vitruvian.keypoints.command import convert
+
+    return convert(results, to, out, style, overwrite)
+
+
+def keypoints_angles(results: Results, out: Path, threshold: float = 0.3, overwrite: Overwrite = False) -> int:
+    """Write angles of elbows, shoulders, hips, knees and ankles, and the lean of neck and trunk, one row a person and frame.
+
+    Degrees in the plane of the picture; nan where a point that an angle needs is not seen well enough.
+
+    Args:
+        results: STEM.json or STEM.frames.jsonl of `vitruvian predict`, or folders of them.
+        out: The table, FILE.csv.
+        threshold: Score below which a keypoint is not used.
+        overwrite: Replace a file that is already there.
+    """
+    from vitruvian.keypoints.command import angles
+
+    return angles(results, out, threshold, overwrite)
+
+
+def maps() -> int:
+    """Maps of results for other programs, mattes, cut-outs, EXR, COCO masks: convert."""
+    raise NotImplementedError  # a group: see GROUPS
+
+
+def maps_convert(
+    results: Results,
+    to: Literal["alpha", "cutout", "exr", "coco"],
+    out: Path,
+    sequence: str = "",
+    start: int = 1,
+    digits: int = 4,
+    normal_frame: Literal["camera", "opengl", "directx"] = "camera",
+    photos: Path | None = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Write maps of results for other programs.
+
+    Args:
+        results: STEM.json of `vitruvian predict`, or folders of them.
+        to: alpha (PNG, 255 = somebody), cutout (the photo as RGBA PNG), exr (depth in Y and Z, normals in R, G, B, always
+            with A), coco (one JSON of people with run-length masks).
+        out: Folder of the files; FILE.json for coco.
+        sequence: Name of a numbered sequence, SHOT.depth.0001.exr; files are called after their photo if left out.
+        start: Number of the first photo in the sequence. A photo that fails leaves a gap.
+        digits: Digits of the number.
+        normal_frame: Axes of normals: camera (x right, y down, z away), opengl (y up, z towards the camera), directx (y down,
+            z towards the camera).
+        photos: Folder of the photos (or the photo), for cutout.
+        overwrite: Replace files that are already there.
+    """
+    from vitruvian.maps.command import Numbering, convert
+
+    return convert(results, to, out, Numbering(sequence, start, digits), normal_frame, photos, overwrite)
+
+
+def depth() -> int:
+    """Relative depth made metric by what is known of the scene, and point clouds of it: align, cloud."""
+    raise NotImplementedError  # a group: see GROUPS
+
+
+def depth_align(
+    result: Annotated[Path, tyro.conf.Positional],
+    out: Path,
+    anchors: Path | None = None,
+    height: float | None = None,
+    person: int | None = None,
+    span: float | None = None,
+    fov: float | None = None,
+    focal: float | None = None,
+    photo: Path | None = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Turn the relative depth of a result into metres, person by person: STEM.metric.json and STEM.metric.npy.
+
+    Args:
+        result: STEM.json of `vitruvian predict` with depth.
+        out: Folder of the files.
+        anchors: CSV x,y,metres: two or more pixels on each person whose distance along the viewing axis is known.
+        height: Stature in metres of one person who stands straight and is seen from head to feet.
+        person: Whose height it is, counted from 1; needed where there are several.
+        span: With --height: metres from that person's nearest to the farthest pixel; from the surface normals if left out.
+        fov: Horizontal field of view in degrees.
+        focal: Focal length in pixels, instead of --fov.
+        photo: The photo, for the focal length in its EXIF where neither is given. It must not be cropped.
+        overwrite: Replace files that are already there.
+    """
+    from vitruvian.depth.command import align
+
+    return align(result, out, anchors, height, person, span, fov, focal, photo, overwrite)
+
+
+def depth_cloud(
+    results: Results,
+    out: Path,
+    fov: float | None = None,
+    focal: float | None = None,
+    photo: Path | None = None,
+    axes: Literal["camera", "opengl", "directx"] = "camera",
+    stride: int = 1,
+    overwrite: Overwrite = False,
+) -> int:
+    """Write a point cloud in metres (PLY) of metric depth. Relative depth is refused: align it first.
+
+    Args:
+        results: STEM.metric.json of `vitruvian depth align`, or STEM.json of a model of metric depth.
+        out: Folder of the .ply files.
+        fov: Horizontal field of view in degrees; as it was for the alignment if left out.
+        focal: Focal length in pixels, instead of --fov.
+        photo: The photo (or the folder of the photos), for colours, and for its EXIF where nothing else tells the camera.
+        axes: camera (x right, y down, z away), opengl (y up, z towards the camera) or directx (y down, z towards the camera).
+        stride: Take every so many pixels.
+        overwrite: Replace files that are already there.
+    """
+    from vitruvian.depth.command import clouds
+
+    return clouds(results, out, fov, focal, photo, axes, stride, overwrite)
+
+
+def features(
+    sources: Sources,
+    out: Path,
+    model: str = "vitruvian-s",
+    boxes: Path | None = None,
+    fit: Literal["pad", "stretch", "photo"] = "pad",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    dtype: Literal["auto", "fp32", "bf16"] = "auto",
+    overwrite: Overwrite = False,
+) -> int:
+    """Write what an encoder makes of photos, one vector a patch: STEM.features.npy, and .json that says which pixels it sees.
+
+    Args:
+        sources: Photos, folders (searched recursively) or glob patterns.
+        out: Folder of the results; they mirror the paths below each source.
+        model: Name (see `vitruvian models`) or path of weights; a pretrained encoder too.
+        boxes: Person boxes as for `vitruvian predict`: features of each person's crop instead of the whole frame.
+        fit: How the whole frame is seen: pad (inside the model's input, aspect kept), stretch, or photo (in its own size).
+        device: Where to run.
+        dtype: Precision of matrix products; features are float32 in any case.
+        overwrite: Replace files that are already there.
+    """
+    from vitruvian.features import run
+
+    return run(sources, out, model, boxes, fit, device, dtype, overwrite)
+
+
+def models() -> int:
+    """Packaged models and official checkpoints: list (or nothing), show, fetch, convert."""
+    from vitruvian.weights.command import show_all
+
+    return show_all()
+
+
+def models_list() -> int:
+    """List the packaged models and the official checkpoints, with licence, status, and whether they are in the cache."""
+    return models()
+
+
+def models_show(name: Annotated[str, tyro.conf.Positional]) -> int:
+    """Show what a model is: what its file says of itself, or what its tensors show.
+
+    Args:
+        name: Name (see `vitruvian models`), hub:OWNER/REPOSITORY/FILE, or path of weights in whichever layout.
+    """
+    from vitruvian.weights.command import show
+
+    return show(name)
+
+
+def models_fetch(
+    name: Annotated[str, tyro.conf.Positional],
+    repo: str | None = None,
+    file: str | None = None,
+    revision: str | None = None,
+) -> int:
+    """Download an official checkpoint into the cache of huggingface_hub. The same command goes on after a stop.
+
+    Its licence is shown, and recorded beside the file. Afterwards its name is enough: --model NAME, offline.
+
+    Args:
+        name: Name of an official checkpoint (see `vitruvian models`), hub:OWNER/REPOSITORY/FILE[@REVISION], or a detector of
+            people as a whole, hub:OWNER/NAME[@REVISION].
+        repo: Repository at the hub, OWNER/NAME, instead of the one it is known to be in.
+        file: File in that repository, instead of the one it is known as.
+        revision: Branch, tag or commit; the main branch if left out.
+    """
+    from vitruvian.weights.command import fetch
+
+    return fetch(name, repo, file, revision)
+
+
+def models_convert(
+    source: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    name: str | None = None,
+    dtype: Literal["fp32", "bf16"] = "fp32",
+    heads: int | None = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Write weights of whichever layout (.pth, _torchscript.pt2, safetensors) as one file of ours; read it back bit for bit.
+
+    Args:
+        source: Name, hub:OWNER/REPOSITORY/FILE, or path of weights.
+        out: The .safetensors file.
+        name: Name of the official checkpoint that it must be.
+        dtype: fp32 is exact; bf16 is half the size and rounded once.
+        heads: Attention heads of a backbone of no official size, which no tensor shows.
+        overwrite: Replace a file that is already there.
+    """
+    from vitruvian.weights.command import convert
+
+    return convert(source, out, name, dtype, heads, overwrite)
 
 
 def doctor() -> int:
@@ -167,8 +437,15 @@ def doctor() -> int:
 
 
 VERBS: dict[str, Callable[..., Any]] = {
-    "predict": predict, "synth": synth, "evaluate": evaluate, "export": export, "models": models, "doctor": doctor,
+    "predict": predict, "keypoints": keypoints, "maps": maps, "depth": depth, "features": features,
+    "synth": synth, "evaluate": evaluate, "export": export, "models": models, "doctor": doctor,
 }  # fmt: skip
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
+    "keypoints": {"list": keypoints_list, "convert": keypoints_convert, "angles": keypoints_angles},
+    "maps": {"convert": maps_convert},
+    "depth": {"align": depth_align, "cloud": depth_cloud},
+    "models": {"list": models_list, "show": models_show, "fetch": models_fetch, "convert": models_convert},
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -191,13 +468,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    verbs, prog, words = VERBS, "vitruvian", given
+    description = "Human-centric vision. `vitruvian predict photo.jpg` is the first thing to try."
+    if given and given[0] in GROUPS and given != ["models"]:  # which by itself lists
+        verbs, prog, words = GROUPS[given[0]], f"vitruvian {given[0]}", given[1:]
+        description = VERBS[given[0]].__doc__ or ""
     try:
-        code = tyro.extras.subcommand_cli_from_dict(
-            VERBS,
-            prog="vitruvian",
-            description="Human-centric vision. `vitruvian predict photo.jpg` is the first thing to try.",
-            args=given or ["--help"],
-        )
+        code = tyro.extras.subcommand_cli_from_dict(verbs, prog=prog, description=description, args=words or ["--help"])
     except SystemExit as stop:  # tyro has already said why
         return stop.code if isinstance(stop.code, int) else 2
     return int(code)

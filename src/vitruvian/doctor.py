@@ -10,24 +10,23 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vitruvian import __version__
-from vitruvian.errors import VitruvianError
-
-if TYPE_CHECKING:  # the rooms that need the core are imported where they are used, once it is known to be there
-    from vitruvian.types import ModelSpec
+from vitruvian.errors import VitruvianError  # what needs the core is imported where it is used
 
 CORE: Mapping[str, str] = {  # distribution -> its module
     "torch": "torch", "numpy": "numpy", "opencv-python-headless": "cv2", "pillow": "PIL", "safetensors": "safetensors",
     "huggingface_hub": "huggingface_hub", "tyro": "tyro", "rich": "rich",
 }  # fmt: skip
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "synth": ("moderngl",), "evaluate": ("pycocotools",), "bake": ("anny",),
-    "export": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
+    "detect": ("transformers",), "synth": ("moderngl",), "video": ("av", "scipy"), "evaluate": ("pycocotools",),
+    "bake": ("anny",), "export": ("onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
 }  # fmt: skip
 PURPOSE = {
+    "detect": "detectors of people from the hub",
     "synth": "faster rendering of synthetic people",
+    "video": "videos, image sequences and cameras",
     "evaluate": "COCO average precision",
     "bake": "making the body anew",
     "export": "models as ONNX files",
@@ -118,44 +117,6 @@ def _packaged() -> list[str]:
             print(f"weights {name}: {_size(path)}, sha256 {weights.file_hash(path)}")
     print(f"detector: {default_detector()}")
     return faults
-
-
-def show_models() -> int:
-    """One line for each packaged model. Returns 0, or 1 if one is not installed."""
-    from vitruvian import weights
-
-    missing = 0
-    for name, kind in {**dict.fromkeys(weights.MODELS, "people"), **dict.fromkeys(weights.DETECTOR_MODELS, "detector")}.items():
-        path = weights.packaged_path(name)
-        missing += path is None
-        told = (
-            f"not installed. Fix: {REINSTALL}" if path is None else f"{_describe(weights.read_card(path).spec)}, {_size(path)}"
-        )
-        print(f"{name} ({kind}): {told}")
-    return 1 if missing else 0
-
-
-def show_model(name: str) -> int:
-    """All that a weights file says about itself. UsageError or WeightsError if there is none of that name."""
-    from vitruvian import weights
-
-    path = weights.resolve(name)
-    card = weights.read_card(path)
-    print(f"{name}: {_describe(card.spec)}")
-    facts = {
-        "file": f"{path} ({_size(path)})",
-        "sha256": weights.file_hash(path),
-        "licence": card.licence,
-        **({"run": card.run} if card.run else {}),
-    }
-    for key, value in (*facts.items(), *card.provenance.items()):
-        print(f"{key}: {value}")
-    return 0
-
-
-def _describe(spec: ModelSpec) -> str:
-    heads = ", ".join(f"{head.task} ({head.vocabulary or head.out})" for head in spec.heads)
-    return f"{spec.backbone} {spec.dim}x{spec.depth}, input {spec.size[0]}x{spec.size[1]} (HxW), heads {heads}"
 
 
 def _size(path: Path) -> str:

@@ -22,9 +22,9 @@ class WeightsError(VitruvianError):
     """A weights file that is missing, damaged, or does not fit its specification."""
 
 
-def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> UsageError:
-    """The error for a name that is not in a registry: lists what is allowed, the near ones first."""
+def unknown_name(kind: str, given: object, allowed: Iterable[str], listed: str | None = None) -> UsageError:
+    """The error for a name that is not in a registry: the near ones first, then what is allowed, or `listed` in its stead."""
     names = sorted(allowed)
     near = difflib.get_close_matches(str(given), names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return UsageError(f"unknown {kind} {given!r}.{hint} Allowed: {', '.join(names)}.")
+    return UsageError(f"unknown {kind} {given!r}.{hint} Allowed: {listed or ', '.join(names)}.")

@@ -7,6 +7,13 @@ import numpy as np
 
 from vitruvian.types import Array, Crop, Fit
 
+# signs that turn vectors in camera axes (+x right, +y down, +z forward) into those of other trades
+AXES = {
+    "camera": (1, 1, 1),
+    "opengl": (1, -1, -1),  # +y up, +z towards the viewer
+    "directx": (1, 1, -1),  # +y down, +z towards the viewer: a green channel as games with DirectX expect it
+}
+
 
 def box_center_scale(box: Array, padding: float = 1.25) -> tuple[Array, Array]:
     """(…, 4) xyxy -> centre (…, 2) and padded size (…, 2) as width, height; float32 as in the official crop."""
@@ -147,10 +154,65 @@ def iou_matrix(a: Array, b: Array) -> Array:
 
 def nms(boxes: Array, scores: Array, threshold: float) -> Array:
     """Indices kept by greedy non-maximum suppression, best score first."""
+    return suppress(iou_matrix(boxes, boxes), scores, threshold)
+
+
+def suppress(alike: Array, scores: Array, threshold: float) -> Array:
+    """Indices that stay, best score first: each goes that is more alike, (N, N), than `threshold` to one that stays."""
     order = np.argsort(-np.asarray(scores), kind="stable")
-    overlap = iou_matrix(boxes, boxes)
     keep: list[int] = []
     for i in order:
-        if all(overlap[i, j] <= threshold for j in keep):
+        if all(alike[i, j] <= threshold for j in keep):
             keep.append(int(i))
     return np.array(keep, np.int64)
+
+
+def oks_matrix(points: Array, areas: Array, sigmas: Array) -> Array:
+    """Object keypoint similarity of poses (N, K, 2) px with each other -> (N, N); areas (N,) px², sigmas (K,).
+
+    COCO's: the mean over all points of exp(-d² / (2 s² (2 sigma)²)), s² being the mean of the two areas.
+    """
+    places = np.asarray(points, np.float64)
+    areas = np.asarray(areas, np.float64)
+    square = ((places[:, None] - places[None]) ** 2).sum(-1)
+    size = (areas[:, None] + areas[None]) / 2
+    spread = 2 * np.maximum(size, 1e-12)[..., None] * (2 * np.asarray(sigmas, np.float64)) ** 2
+    out: Array = np.exp(-square / spread).mean(-1)
+    return out
+
+
+def angle_between(a: Array, at: Array, b: Array) -> Array:
+    """Degrees 0..180 between the directions from `at` to `a` and to `b`, each (…, 2); NaN where two of them fall together."""
+    u, v = np.asarray(a, np.float64) - at, np.asarray(b, np.float64) - at
+    across = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
+    angle = np.degrees(np.arctan2(np.abs(across), (u * v).sum(-1)))
+    return np.where((u == 0).all(-1) | (v == 0).all(-1), np.nan, angle)
+
+
+def lean(base: Array, top: Array) -> Array:
+    """Degrees -180..180 of the line from `base` to `top`, each (…, 2), against the picture's upright; positive to the right."""
+    line = np.asarray(top, np.float64) - base
+    return np.where((line == 0).all(-1), np.nan, np.degrees(np.arctan2(line[..., 0], -line[..., 1])))
+
+
+def pinhole(focal: float, size: tuple[int, int]) -> Array:
+    """K (3, 3) of square pixels, the focal length in pixels, the axis through the middle of a picture of `size` (H, W)."""
+    return np.array([[focal, 0, (size[1] - 1) / 2], [0, focal, (size[0] - 1) / 2], [0, 0, 1]], np.float64)
+
+
+def focal_of_fov(degrees: float, width: int) -> float:
+    """Focal length in pixels of a horizontal field of view."""
+    return float(width / 2 / np.tan(np.radians(degrees) / 2))
+
+
+def focal_of_35mm(millimetres: float, size: tuple[int, int]) -> float:
+    """Focal length in pixels of a 35 mm equivalent, which compares diagonals: 43.27 mm and that of `size` (H, W)."""
+    return float(millimetres * np.hypot(*size) / np.hypot(36, 24))
+
+
+def scale_and_shift(values: Array, truth: Array) -> tuple[float, float]:
+    """Scale and shift (N,) -> (N,) of the least squared error; needs two different values."""
+    middle = values.mean()
+    away = np.asarray(values, np.float64) - middle
+    scale = float((away * (truth - np.mean(truth))).sum() / (away**2).sum())
+    return scale, float(np.mean(truth) - scale * middle)

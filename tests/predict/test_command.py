@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from vitruvian.cli import main
+from vitruvian.data.masks import decode_rle
 from vitruvian.predict import pipeline, write
 from vitruvian.vocab import skeleton
 
@@ -230,6 +231,16 @@ def test_coco_file_is_read_by_pycocotools(predict: Any, photo: Photo, tmp_path: 
     predict(photo("a.jpg"), "--coco", tmp_path / "coco.json")
     loaded = coco.COCO(str(tmp_path / "coco.json"))
     assert len(loaded.getAnnIds(catIds=loaded.getCatIds(catNms=["person"]))) == 1
+
+
+def test_coco_has_masks_where_parts_were_made(predict: Any, photo: Photo, tmp_path: Path) -> None:
+    path = photo("a.jpg")
+    assert predict(path, "--coco", tmp_path / "coco.json")[0] == 0
+    (found,) = read(tmp_path / "coco.json")["annotations"]
+    owner = cv2.imread(str(tmp_path / "out" / "a.owner.png"), cv2.IMREAD_UNCHANGED)
+    assert (decode_rle(found["segmentation"]) == (owner == 1)).all() and found["area"] == (owner == 1).sum()
+    predict(path, "--overwrite", "--coco", tmp_path / "coco.json", "--tasks", "pose")
+    assert "segmentation" not in read(tmp_path / "coco.json")["annotations"][0]
 
 
 def test_exif_of_the_input_is_not_copied(predict: Any, photo: Photo, tmp_path: Path) -> None:

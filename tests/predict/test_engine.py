@@ -9,7 +9,7 @@ from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError
 from vitruvian.model import build
 from vitruvian.model.fast import FastDeconvHead
-from vitruvian.predict.engine import prepare, views_at_once
+from vitruvian.predict.engine import passes, prepare, views_at_once
 from vitruvian.types import HeadSpec
 
 from .conftest import SPEC
@@ -51,3 +51,12 @@ def test_memory_is_bounded_by_tokens_not_by_people() -> None:
 def test_an_unknown_engine_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match=r"unknown engine 'comple'\. Did you mean compile"):
         prepare(build(SPEC), choose_compute("cpu"), "comple")
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sizes"), [(0, 8, []), (1, 8, [1]), (7, 8, [4, 2, 1]), (20, 12, [8, 8, 4]), (3, 1, [1] * 3)]
+)
+def test_views_go_through_in_powers_of_two(count: int, most: int, sizes: list[int]) -> None:
+    spans = list(passes(count, most))
+    assert [span.stop - span.start for span in spans] == sizes
+    assert [i for span in spans for i in range(count)[span]] == list(range(count))

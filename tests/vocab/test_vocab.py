@@ -73,3 +73,89 @@ def test_unknown_names_list_the_near_ones() -> None:
         vocab.skeleton("coco17").index("left_elbo")
     with pytest.raises(UsageError, match="body28"):
         vocab.class_set("parts")
+
+
+SETS = vocab.skeleton_names()
+
+
+@pytest.mark.parametrize("target", SETS)
+@pytest.mark.parametrize("source", SETS)
+def test_equivalents_mirror_as_the_sets_do(source: str, target: str) -> None:
+    a, b = vocab.skeleton(source), vocab.skeleton(target)
+    found = vocab.equivalents(source, target)
+    assert tuple(e.name for e in found) == b.names
+    for i, e in enumerate(found):
+        mirrored = found[b.flip[i]]
+        assert mirrored.kind == e.kind
+        assert sorted(mirrored.rows) == sorted(a.flip[row] for row in e.rows), "left stays left"
+        assert (len(e.rows) == 1) if e.kind == "same" else (not e.rows) == (e.kind == "none")
+
+
+@pytest.mark.parametrize("target", SETS)
+@pytest.mark.parametrize("source", SETS)
+def test_shared_points_survive_there_and_back(source: str, target: str) -> None:
+    there, back = vocab.equivalents(source, target), vocab.equivalents(target, source)
+    for i, e in enumerate(there):
+        if e.kind == "same":
+            assert back[e.rows[0]].kind == "same" and back[e.rows[0]].rows == (i,)
+
+
+@pytest.mark.parametrize("name", [n for n in SETS if n not in TABLES])
+def test_the_maps_of_a_set_name_points_that_exist(name: str) -> None:
+    everywhere = {point for other in SETS for point in vocab.skeleton(other).names}
+    for point, (_, choices) in vocab._definitions(name).items():
+        assert point in vocab.skeleton(name).names
+        assert {part for choice in choices for part in choice} <= everywhere
+
+
+ORDERS = {  # a few rows of the published orders
+    "openpose25": "0 nose, 1 neck, 2 right_shoulder, 5 left_shoulder, 8 mid_hip, 9 right_hip, 15 right_eye, 19 left_big_toe",
+    "openpose18": "1 neck, 4 right_wrist, 7 left_wrist, 8 right_hip, 13 left_ankle, 14 right_eye, 17 left_ear",
+    "halpe26": "16 right_ankle, 17 head, 18 neck, 19 hip, 20 left_big_toe, 21 right_big_toe, 23 right_small_toe, 25 right_heel",
+    "mediapipe33": "1 left_eye_inner, 7 left_ear, 9 mouth_left, 11 left_shoulder, 19 left_index, 32 right_foot_index",
+    "h36m17": "0 root, 1 right_hip, 4 left_hip, 7 spine, 10 head, 11 left_shoulder, 16 right_wrist",
+}
+COUNTS = {"openpose25": 25, "openpose18": 18, "halpe26": 26, "mediapipe33": 33, "h36m17": 17}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_orders_are_the_published_ones(name: str) -> None:
+    names = vocab.skeleton(name).names
+    assert len(names) == COUNTS[name]
+    for row in ORDERS[name].split(", "):
+        number, point = row.split()
+        assert names[int(number)] == point
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "kinds", "none"),
+    [
+        ("wholebody133", "openpose25", {"same": 23, "midpoint": 2}, ()),
+        ("sapiens308", "openpose25", {"same": 23, "midpoint": 2}, ()),  # its own neck is another point than OpenPose's
+        ("coco17", "openpose25", {"same": 17, "midpoint": 2}, ("left_big_toe", "left_small_toe", "left_heel")),
+        ("wholebody133", "halpe26", {"same": 23, "near": 2}, ("head",)),
+        ("wholebody133", "mediapipe33", {"same": 19, "near": 12}, ("left_thumb", "right_thumb")),
+        ("sapiens308", "h36m17", {"same": 10, "near": 6}, ("head",)),
+        ("sapiens308", "wholebody133", {"same": 53, "near": 27}, ("face-0", "face-17")),
+        ("openpose25", "sapiens308", {"same": 23, "near": 1}, ("tip_of_nose",)),
+    ],
+)
+def test_what_has_an_equivalent(source: str, target: str, kinds: dict[str, int], none: tuple[str, ...]) -> None:
+    found = vocab.equivalents(source, target)
+    assert {kind: sum(e.kind == kind for e in found) for kind in kinds} == kinds
+    assert {*none} <= {e.name for e in found if e.kind == "none"}
+
+
+def test_the_neck_of_openpose_lies_between_the_shoulders() -> None:
+    names = vocab.skeleton("sapiens308").names
+    (neck,) = (e for e in vocab.equivalents("sapiens308", "openpose18") if e.name == "neck")
+    assert neck.kind == "midpoint" and {names[row] for row in neck.rows} == {"left_shoulder", "right_shoulder"}
+    (same,) = (e for e in vocab.equivalents("openpose25", "openpose18") if e.name == "neck")
+    assert same.kind == "same"
+
+
+def test_angles_name_points_of_the_large_sets() -> None:
+    for angle in vocab.angles():
+        for name in ("wholebody133", "sapiens308"):
+            assert {*angle.start, *angle.at, *angle.end} <= set(vocab.skeleton(name).names)
+    assert len({angle.name for angle in vocab.angles()}) == 12

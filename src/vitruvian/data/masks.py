@@ -68,6 +68,28 @@ def _counts(text: str | bytes) -> list[int]:
     return runs
 
 
+def encode_rle(mask: Array) -> dict[str, Any]:
+    """(H, W) bool -> COCO's run-length code as text: {"size": [H, W], "counts": "..."}."""
+    flat = np.concatenate([[False], np.asarray(mask, bool).ravel(order="F"), [False]])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    runs = np.diff(edges, prepend=0, append=flat.size - 2)
+    runs = runs[:-1] if runs.size > 1 and runs[-1] == 0 else runs
+    deltas = runs.copy()
+    deltas[3:] -= runs[1:-2]
+    return {"size": [int(side) for side in mask.shape], "counts": "".join(map(_letters, deltas.tolist()))}
+
+
+def _letters(value: int) -> str:
+    """One number as the letters that `_counts` reads: as few as hold it with its sign."""
+    out = ""
+    while True:
+        bits, value = value & 31, value >> 5
+        done = value == (-1 if bits & 16 else 0)
+        out += chr(48 + bits + (0 if done else 32))
+        if done:
+            return out
+
+
 def filled_box(box: Array, size: tuple[int, int]) -> Array:
     """(H, W) bool: pixels whose middles lie in the box xyxy (4,), measured as COCO does."""
     x0, y0, x1, y1 = box

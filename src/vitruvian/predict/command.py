@@ -9,10 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vitruvian.errors import InputError, UsageError
-from vitruvian.predict.files import Options, predict_files
-from vitruvian.predict.pipeline import DEFAULT_MODEL, load
+from vitruvian.predict.files import predict_files
+from vitruvian.predict.outcome import Options
+from vitruvian.predict.pipeline import DEFAULT_MODEL, Predictor, load
 from vitruvian.predict.report import Report, progress
-from vitruvian.predict.sources import Source, find_sources
+from vitruvian.predict.sources import Source
+from vitruvian.predict.stored import with_masks
+from vitruvian.predict.video.find import Found, find_inputs
+from vitruvian.predict.video.job import predict_clips
+from vitruvian.predict.video.report import Bar
+from vitruvian.predict.video.run import DepthRange, VideoOptions
 from vitruvian.predict.write import ENDINGS, write_coco
 from vitruvian.tasks import TASKS
 
@@ -25,6 +31,10 @@ def run(
     out: Path = Path("vitruvian-output"),
     boxes: Path | None = None,
     detector: str = "auto",
+    min_score: float | None = None,
+    nms: float | None = None,
+    max_people: int | None = None,
+    oks_nms: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
     flip_test: bool = False,
@@ -34,22 +44,34 @@ def run(
     as_json: bool = False,
     overwrite: bool = False,
     coco: Path | None = None,
+    sequence: bool = False,
+    fps: float | None = None,
+    track: int | None = None,
+    smooth: bool = False,
+    depth_range: DepthRange = "fixed",
+    limit: int | None = None,
 ) -> int:
-    """Predict every photo of the sources into `out`. Returns 0, or 1 if an input failed or the run was interrupted.
+    """Predict every photo and clip of the sources into `out`. Returns 0, or 1 if an input failed or the run was interrupted.
 
     Raises UsageError for wrong arguments, InputError for an unusable boxes file or output folder, before any photo is done.
     """
     _check(sources, tasks, boxes, detector)
-    found, problems = find_sources(sources, out)
+    found = find_inputs(sources, out, sequence, fps)
+    video = VideoOptions(track, smooth, depth_range, limit)
+    _check_video(video, found)
+    if boxes is not None and found.photos and found.clips:
+        raise UsageError(f"--boxes {boxes} with photos and videos. Fix: do them in two runs, each with its own boxes.")
     if coco is not None:
-        _keep_apart(coco, found, out, boxes)
+        _keep_apart(coco, found.photos, out, boxes)
     report = Report(as_json)
-    for problem in problems:
+    for problem in found.problems:
         report.failed(problem.name, problem.message)
+    if coco is not None and found.clips:
+        report.say(f"note: {coco} will hold the photos only; each video has its own STEM.frames.jsonl")
     options = Options(out, tasks or None, boxes, draw, overwrite)
     try:
         with _stoppable():
-            if found:
+            if found.photos or found.clips:
                 _make_folder(out)
                 predictor = load(
                     model or DEFAULT_MODEL,
@@ -59,17 +81,32 @@ def run(
                     flip_test=flip_test,
                     fit=fit,
                     engine=engine,
+                    min_score=min_score,
+                    nms=nms,
+                    max_people=max_people,
+                    oks_nms=oks_nms,
                 )
-                outcomes = predict_files(predictor, found, options)
                 report.start(predictor, options)
-                with progress(outcomes, len(found), shown=not as_json) as watched:
-                    for outcome in watched:
-                        report.tell(outcome)
+                _predict(predictor, found, options, video, report)
             if coco is not None:
                 _write_coco(coco, report)
     except KeyboardInterrupt:
         return report.end(options, interrupted=True)
     return report.end(options)
+
+
+def _predict(predictor: Predictor, found: Found, options: Options, video: VideoOptions, report: Report) -> None:
+    """Photos first, then clips; what is wrong for all clips is told before the first photo."""
+    bar = Bar(not report.as_json, report.words)
+    clips = predict_clips(predictor, found.clips, options, video, bar)
+    if found.photos:
+        outcomes = predict_files(predictor, found.photos, options)
+        with progress(outcomes, len(found.photos), shown=not report.as_json) as watched:
+            for outcome in watched:
+                report.tell(outcome)
+    with bar:
+        for outcome in clips:
+            report.tell(outcome, bar.speed)
 
 
 def _check(sources: Sequence[str], tasks: Sequence[str], boxes: Path | None, detector: str) -> None:
@@ -81,6 +118,17 @@ def _check(sources: Sequence[str], tasks: Sequence[str], boxes: Path | None, det
         words = " ".join(strangers)
         fix = " ".join(["predict", words, "--tasks", *(name for name in tasks if name in TASKS)])
         raise UsageError(f"no photo given: --tasks took {words!r}. Fix: photos first, as in {fix}")
+
+
+def _check_video(video: VideoOptions, found: Found) -> None:
+    """What is asked of videos where there are none, or what no video has."""
+    asked = {"--track": video.track is not None, "--smooth": video.smooth, "--limit": video.limit is not None}
+    asked["--depth-range two-pass"] = video.depth_range != "fixed"
+    if (given := [flag for flag, is_given in asked.items() if is_given]) and not found.clips:
+        raise UsageError(f"{', '.join(given)} is for videos, and none is given. Fix: name a video, --sequence or webcam:0.")
+    for flag, number in (("--track", video.track), ("--limit", video.limit)):
+        if number is not None and number < 1:
+            raise UsageError(f"{flag} {number}. Allowed: 1, 2, 3, ...")
 
 
 @contextmanager
@@ -120,6 +168,8 @@ def _make_folder(out: Path) -> None:
 
 def _write_coco(path: Path, report: Report) -> None:
     try:
-        write_coco(path, report.records)
+        write_coco(path, [with_masks(stored) for stored in report.stored])
+    except InputError as error:
+        report.failed(str(path), str(error))
     except OSError as error:
         report.failed(str(path), f"{path}: the COCO file cannot be written ({error.strerror}). Fix: give --coco another path.")

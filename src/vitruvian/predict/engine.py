@@ -7,6 +7,7 @@ weights: half a minute at the first photo that only long jobs earn back.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 import torch
@@ -50,3 +51,16 @@ def views_at_once(spec: ModelSpec, compute: Compute) -> int:
     """How many inputs of the model's own size go through together."""
     rows, columns = spec.grid
     return max(1, TOKENS_AT_ONCE[compute.device.type] // (rows * columns))
+
+
+def passes(count: int, most: int) -> Iterator[slice]:
+    """The passes that so many views go through in: powers of two, none above `most`.
+
+    Kernels and buffers are kept for every size of a batch that was ever seen; of a clip with people who come and go that would
+    be all of them, hundreds of megabytes.
+    """
+    start = 0
+    while start < count:
+        size = 1 << (min(count - start, most).bit_length() - 1)
+        yield slice(start, start + size)
+        start += size

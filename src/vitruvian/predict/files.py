@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
-import torch
-
-from vitruvian.errors import InputError, UsageError, VitruvianError
+from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.boxes import BoxFile, digest, people_of, read_boxes
-from vitruvian.predict.images import read_photo
+from vitruvian.predict.detect import PHOTOS_AT_ONCE
+from vitruvian.predict.images import Photo, read_photo
+from vitruvian.predict.outcome import (
+    Options,
+    Outcome,
+    attempt,
+    earlier,
+    file_hash,
+    fingerprint,
+    spare,
+    with_what_was_there,
+)
 from vitruvian.predict.pipeline import Predictor
-from vitruvian.predict.record import FORMAT, Record
+from vitruvian.predict.record import Record
 from vitruvian.predict.sources import Problem, Source
-from vitruvian.predict.write import ENDINGS, files_of, is_done, is_same, read_record, write_result
-from vitruvian.tasks import TASKS
+from vitruvian.predict.write import ENDINGS, is_done, is_same, write_result
 from vitruvian.types import Person
-
-
-@dataclass(frozen=True)
-class Options:
-    """How photos are done. tasks: None is all of the model's; boxes: a boxes file instead of the detector."""
-
-    out: Path
-    tasks: Sequence[str] | None = None
-    boxes: Path | None = None
-    draw: bool = True
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input: its record and where that lies, or the message of what went wrong."""
-
-    name: str
-    state: Literal["done", "skipped", "failed"]
-    message: str = ""
-    record: Record | None = None
-    path: Path | None = None
 
 
 def predict_files(predictor: Predictor, sources: Sequence[Source], options: Options) -> Iterator[Outcome]:
     """One outcome a photo, in order, and one for each problem of the boxes file.
     UsageError for tasks the model has not, and where a result would replace a photo.
     """
-    names = predictor.team.choose(options.tasks)
+    names = predictor.choose(options.tasks)
     _protect(sources, options.out)
     given: BoxFile | None = None
     matched: dict[str, str] = {}
@@ -57,23 +42,9 @@ def predict_files(predictor: Predictor, sources: Sequence[Source], options: Opti
         matched, problems = given.match(sources)
     yield from (Outcome(problem.name, "failed", problem.message) for problem in problems)
     job = _Job(predictor, options, names, given, matched)
-    for source in sources:
-        try:
-            yield job.do(source)
-        except InputError as error:
-            yield Outcome(str(source.path), "failed", str(error))
-        except VitruvianError:
-            raise  # a wrong name or a wrong weights file is so for every photo
-        except (MemoryError, torch.OutOfMemoryError):
-            yield Outcome(str(source.path), "failed", f"{source.path}: not enough memory. Fix: make the photo smaller.")
-        except OSError as error:
-            reason = f"{source.path}: the result cannot be written to {options.out} ({error.strerror or error})"
-            yield Outcome(str(source.path), "failed", f"{reason}. Fix: free space, or give --out another folder.")
-        except Exception as error:  # a defect of ours must not cost the other photos
-            told = f"{type(error).__name__}: {error}"
-            yield Outcome(
-                str(source.path), "failed", f"{source.path}: unexpected {told}. Fix: please report it with this photo."
-            )
+    step = PHOTOS_AT_ONCE[predictor.compute.device.type]
+    for start in range(0, len(sources), step):
+        yield from job.do(sources[start : start + step])
 
 
 def _protect(sources: Sequence[Source], out: Path) -> None:
@@ -86,6 +57,19 @@ def _protect(sources: Sequence[Source], out: Path) -> None:
 
 
 @dataclass(frozen=True)
+class _Opened:
+    """A photo that is to be done. people: its given boxes; wanted: its fingerprint; before: the record of an earlier run."""
+
+    source: Source
+    photo: Photo
+    people: list[Person] | None
+    names: tuple[str, ...]
+    draw: bool
+    wanted: Record
+    before: Record | None
+
+
+@dataclass(frozen=True)
 class _Job:
     predictor: Predictor
     options: Options
@@ -93,39 +77,53 @@ class _Job:
     given: BoxFile | None
     matched: dict[str, str]
 
-    def do(self, source: Source) -> Outcome:
+    def do(self, sources: Sequence[Source]) -> Iterator[Outcome]:
+        """Some photos, whose people are looked for together."""
+        opened = [attempt(partial(self._open, source), source.path, "photo", self.options.out) for source in sources]
+        found = self._find([one for one in opened if isinstance(one, _Opened)])
+        for source, one in zip(sources, opened, strict=True):
+            if isinstance(one, _Opened):
+                one = attempt(partial(self._finish, one, found.get(source.stem)), source.path, "photo", self.options.out)
+            yield one
+
+    def _find(self, opened: Sequence[_Opened]) -> dict[str, list[Person]]:
+        """Stem of a photo -> its people; where something stands in the way, nothing: each then fails, or not, alone."""
+        if self.given or len(opened) < 2 or self.predictor.boxes_from(self.names):
+            return {}
+        found = attempt(lambda: self.predictor.find([one.photo for one in opened]), Path(), "photo", self.options.out)
+        if isinstance(found, Outcome):
+            return {}
+        return {one.source.stem: people for one, people in zip(opened, found, strict=True)}
+
+    def _open(self, source: Source) -> _Opened | Outcome:
         path = self.options.out / f"{source.stem}.json"
         people = self._given_people(source)
-        fingerprint = self._fingerprint(source.path, people)
-        before = self._before(path, source, fingerprint)
+        wanted = self._fingerprint(source.path, people)
+        before = self._before(path, source, wanted)
         names, draw = self.names, self.options.draw
-        if before is not None and is_same(before, fingerprint) and not self.options.overwrite:
+        if before is not None and is_same(before, wanted) and not self.options.overwrite:
             if is_done(before, path.parent, names, draw):
                 return Outcome(str(source.path), "skipped", record=before, path=path)
-            names, draw = _with_what_was_there(before, names, draw)
+            names, draw = with_what_was_there(before, names, draw)
         photo = read_photo(source.path)
         checked = None if people is None else people_of(people, photo.size, str(source.path))
         boxes = self.given.path.name if self.given else None
         if self.given and source.stem not in self.matched:
             photo = replace(photo, notes=(*photo.notes, f"no box in {boxes}"))
-        result = self.predictor.predict_photo(photo, checked, names, boxes)
-        record = write_result(result, self.options.out, source.stem, source.name, fingerprint, draw, before)
-        return Outcome(str(source.path), "done", record=record, path=path)
+        return _Opened(source, photo, checked, names, draw, wanted, before)
 
-    def _before(self, path: Path, source: Source, fingerprint: dict[str, Any]) -> Record | None:
+    def _finish(self, one: _Opened, found: list[Person] | None) -> Outcome:
+        source = one.source
+        boxes = self.given.path.name if self.given else None
+        result = self.predictor.predict_photo(one.photo, one.people, one.names, boxes, found)
+        record = write_result(result, self.options.out, source.stem, source.name, one.wanted, one.draw, one.before)
+        return Outcome(str(source.path), "done", record=record, path=self.options.out / f"{source.stem}.json")
+
+    def _before(self, path: Path, source: Source, wanted: Record) -> Record | None:
         """The record of an earlier run; InputError where it is of another photo, or where files of others would be replaced."""
-        before = read_record(path)
-        made = (before or {}).get("fingerprint")
-        if path.exists() and not isinstance(made, dict):
-            raise _not_ours(path)
-        if made and not self.options.overwrite and all(made.get(k) != fingerprint[k] for k in ("photo", "place")):
-            reason = f"{source.path}: {path} is the result of another photo of this name"
-            raise InputError(f"{reason}. Fix: give --out another folder, or --overwrite.")
+        before = earlier(path, source.path, wanted, "photo", self.options.overwrite)
         if path.parent.resolve() == source.path.parent.resolve():
-            ours = {path.name, *files_of(before).values()}
-            for place in (path.with_name(f"{path.stem}.{ending}") for ending in ENDINGS.values()):
-                if place.name not in ours and place.exists():
-                    raise _not_ours(place)
+            spare((path.with_name(f"{path.stem}.{ending}") for ending in ENDINGS.values()), path, before)
         return before
 
     def _given_people(self, source: Source) -> list[Person] | None:
@@ -140,36 +138,7 @@ class _Job:
             raise InputError(wrong[0] + more)
         return self.given.people[name]
 
-    def _fingerprint(self, path: Path, people: list[Person] | None) -> dict[str, Any]:
-        made = self.predictor.made_by(self.predictor.boxes_from(self.names, self.given.path.name if self.given else None))
-        return {
-            "format": FORMAT,
-            "photo": _photo_hash(path),
-            "weights": made.weights,
-            "detector": made.detector if people is None else f"boxes {digest(people)}",
-            "detector_weights": made.detector_weights,
-            "dtype": made.dtype,
-            "flip_test": made.flip_test,
-            "fit": made.fit,
-            "place": hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16],
-        }
-
-
-def _not_ours(path: Path) -> InputError:
-    return InputError(f"{path} is not a result of vitruvian and would be replaced. Fix: give --out another folder.")
-
-
-def _with_what_was_there(before: Record, names: tuple[str, ...], draw: bool) -> tuple[tuple[str, ...], bool]:
-    """Tasks and picture asked for together with those of a record of the same photo by the same means: none gets lost."""
-    wanted = {*names, *before.get("tasks", ())}
-    return tuple(name for name in TASKS if name in wanted), draw or "overlay" in files_of(before)
-
-
-def _photo_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Allowed: an image file, a folder or a glob pattern.") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Fix: check the file and its permissions.") from error
+    def _fingerprint(self, path: Path, people: list[Person] | None) -> Record:
+        boxes = "" if people is None else digest(people)
+        content = file_hash(path, "an image file")
+        return fingerprint(self.predictor, self.names, "photo", content, str(path.resolve()), boxes)

@@ -14,7 +14,7 @@ from vitruvian.device import Compute
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import make_crop, warp, warp_area
 from vitruvian.model import Model
-from vitruvian.predict.engine import prepare, views_at_once
+from vitruvian.predict.engine import passes, prepare, views_at_once
 from vitruvian.tasks import TASKS, task
 from vitruvian.tasks.base import Task
 from vitruvian.types import Array, Crop, Fit, HeadSpec, ModelSpec, Person, Prediction
@@ -102,9 +102,8 @@ class Network:
     def _run(self, views: Sequence[tuple[Array, Person]], names: Sequence[str]) -> list[dict[str, Prediction]]:
         out: list[dict[str, Prediction]] = []
         tasks = [self.tasks[name] for name in names]
-        step = views_at_once(self.spec, self.compute)
-        for start in range(0, len(views), step):
-            part = views[start : start + step]
+        for span in passes(len(views), views_at_once(self.spec, self.compute)):
+            part = views[span]
             crops = [self._crop(person, image) for image, person in part]
             pixels = torch.cat([input_of(image, [c], self.spec) for (image, _), c in zip(part, crops, strict=True)])
             outputs = outputs_of(self.model, pixels.to(self.compute.device, self.compute.dtype), tasks, self.flip_test)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, overload
 
@@ -13,11 +14,12 @@ from vitruvian import weights
 from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.boxes import people_of
-from vitruvian.predict.detect import Detector, check_detector, choose_detector
+from vitruvian.predict.detect import PHOTOS_AT_ONCE, Detector, check_detector, choose_detector, detect_many
 from vitruvian.predict.engine import check_engine
 from vitruvian.predict.images import Photo, from_array, from_pillow, read_photo
 from vitruvian.predict.network import Network, Team
 from vitruvian.predict.result import ImageResult, PersonResult, Provenance
+from vitruvian.predict.selection import USUAL, Selection
 from vitruvian.types import Array, Person
 
 Picture: TypeAlias = "str | Path | Array | Image.Image"
@@ -36,22 +38,30 @@ def load(
     flip_test: bool = False,
     fit: str = "auto",
     engine: str = "eager",
+    min_score: float | None = None,
+    nms: float | None = None,
+    max_people: int | None = None,
+    oks_nms: float | None = None,
 ) -> Predictor:
     """A reusable predictor of a packaged model's name or of a weights file, or of several that answer different tasks.
 
-    detector: `auto`, `person`, `hog`, `whole-image` or a .safetensors file; device: `auto`, `cpu`, `cuda`, `mps`;
-    dtype: `auto`, `fp32`, `bf16`; flip_test: the mean of the photo's answer and its mirror image's, in twice the time;
+    detector: `auto`, `person`, `hog`, `whole-image`, a .safetensors file, or one of transformers (a folder, hub:OWNER/NAME);
+    device: `auto`, `cpu`, `cuda`, `mps`; dtype: `auto`, `fp32`, `bf16`;
+    flip_test: the mean of the photo's answer and its mirror image's, in twice the time;
     fit: how dense models see a photo, `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole
     frame), or `lite` for all models (as the official lite release); engine: `eager`, or `compile` for long jobs.
+    min_score, nms, max_people, oks_nms: which people stay, found or given; see `Selection`.
     Raises UsageError for an unknown name or an absent device, WeightsError for a file that does not fit.
     """
-    check_detector(detector)
+    selection = Selection(min_score, nms, max_people, oks_nms)
+    check_detector(detector, selection)
     check_engine(engine)
     compute = choose_compute(device, dtype)
     models = [model] if isinstance(model, str | Path) else list(model)
     if not models:
         raise UsageError("no model given. Allowed: one or more names or files.")
-    return Predictor([weights.load(name, kind="people") for name in models], detector, compute, flip_test, fit, engine)
+    loaded = [weights.load(name, kind="people") for name in models]
+    return Predictor(loaded, detector, compute, flip_test, fit, engine, selection)
 
 
 class Predictor:
@@ -65,10 +75,11 @@ class Predictor:
         flip_test: bool = False,
         fit: str = "auto",
         engine: str = "eager",
+        selection: Selection = USUAL,
     ) -> None:
         self.cards = tuple(one.card for one in loaded)
         self.compute = compute
-        self.flip_test, self.fit, self.engine = flip_test, fit, engine
+        self.flip_test, self.fit, self.engine, self.selection = flip_test, fit, engine, selection
         self.team = Team([Network(one, compute, flip_test, fit, engine) for one in loaded])
         self._detector_name = detector
         self._detector: Detector | None = None
@@ -87,7 +98,7 @@ class Predictor:
     def detector(self) -> Detector:
         """The detector, loaded on first use."""
         if self._detector is None:
-            self._detector = choose_detector(self._detector_name, self.compute)
+            self._detector = choose_detector(self._detector_name, self.compute, self.selection)
         return self._detector
 
     @overload
@@ -113,24 +124,44 @@ class Predictor:
         """
         if isinstance(tasks, str):
             raise UsageError(f"tasks={tasks!r} is a string. Allowed: a list of names, as in tasks=[{tasks!r}].")
-        names = self.team.choose(tasks)
+        names = self.choose(tasks)
         if isinstance(source, str | Path | np.ndarray | Image.Image):
             return self._one(source, boxes, names)
         if isinstance(source, list | tuple):
-            return list(self._many(iter(source), boxes, names))
+            return self._listed(source, names) if boxes is None else list(self._many(iter(source), boxes, names))
         if isinstance(source, Iterator):
             return self._many(source, boxes, names)
         raise InputError(
             f"a source of type {type(source).__name__}. Allowed: a path, RGB array, Pillow image, list or iterator of these."
         )
 
+    def choose(self, tasks: Sequence[str] | None) -> tuple[str, ...]:
+        """The tasks asked for, in order; all that the models have where none is named. UsageError for what cannot be done."""
+        names = self.team.choose(tasks)
+        if self.selection.oks_nms is not None and "pose" not in names:
+            raise UsageError(f"oks-nms compares poses, and the tasks are {', '.join(names)}. Fix: add pose, or leave it out.")
+        return names
+
     def predict_photo(
-        self, photo: Photo, people: Sequence[Person] | None, names: tuple[str, ...], detector: str | None = None
+        self,
+        photo: Photo,
+        people: Sequence[Person] | None,
+        names: tuple[str, ...],
+        detector: str | None = None,
+        found: Sequence[Person] | None = None,
     ) -> ImageResult:
-        """One photo already read. people: checked boxes, or None to detect; detector: the name to tell for given boxes."""
+        """One photo already read. people: checked boxes, or None to detect; detector: the name to tell for given boxes;
+        found: what `find` has already said of the photo."""
         given = self.boxes_from(names, None if people is None else detector or "user boxes")
-        found = people if people is not None else self.detector.detect(photo.pixels) if given is None else []
+        if people is not None:
+            found = self.selection.of(people)
+        elif found is None:
+            (found,) = self.find([photo], given)
         return self.predict_photos([photo], [found], names, given)[0]
+
+    def find(self, photos: Sequence[Photo], given: str | None = None) -> list[list[Person]]:
+        """The people of each photo by the detector; nobody where boxes come from elsewhere (see `boxes_from`)."""
+        return [[] for _ in photos] if given else detect_many(self.detector, [photo.pixels for photo in photos])
 
     def predict_photos(
         self, photos: Sequence[Photo], people: Sequence[Sequence[Person]], names: tuple[str, ...], detector: str | None = None
@@ -139,7 +170,9 @@ class Predictor:
         persons, frames = self.team.run([photo.pixels for photo in photos], people, self._with_mask(names))
         made_by = self.made_by(detector)
         return [
-            ImageResult(photo.pixels, tuple(map(PersonResult, found, values)), names, made_by, photo.notes, whole)
+            self._without_twins(
+                ImageResult(photo.pixels, tuple(map(PersonResult, found, values)), names, made_by, photo.notes, whole)
+            )
             for photo, found, values, whole in zip(photos, people, persons, frames, strict=True)
         ]
 
@@ -160,7 +193,18 @@ class Predictor:
             flip_test=self.flip_test,
             fit=self.fit,
             engine=self.engine,
+            selection=self.selection.given,
         )
+
+    def _without_twins(self, result: ImageResult) -> ImageResult:
+        """Without those whose pose is another's, and a note of how many these were."""
+        if "pose" not in result.tasks:  # a pass over a video for its depths alone
+            return result
+        kept = self.selection.without_twins(result.people)
+        if len(kept) == len(result.people):
+            return result
+        note = f"{len(result.people) - len(kept)} of {len(result.people)} left out, whose pose is another's"
+        return replace(result, people=tuple(kept), notes=(*result.notes, note))
 
     def _with_mask(self, names: tuple[str, ...]) -> tuple[str, ...]:
         wanted = set(names) - {"pose"} and MASK_TASK in self.team.by_task
@@ -170,6 +214,14 @@ class Predictor:
         photo, where = _photo(source)
         people = None if boxes is None else people_of(boxes, photo.size, where)
         return self.predict_photo(photo, people, names)
+
+    def _listed(self, sources: Sequence[Picture], names: tuple[str, ...]) -> list[ImageResult]:
+        given, out = self.boxes_from(names), list[ImageResult]()
+        step = PHOTOS_AT_ONCE[self.compute.device.type]
+        for start in range(0, len(sources), step):
+            photos = [_photo(source)[0] for source in sources[start : start + step]]
+            out += self.predict_photos(photos, self.find(photos, given), names, given)
+        return out
 
     def _many(self, sources: Iterator[Picture], boxes: Iterable[Boxes] | None, names: tuple[str, ...]) -> Iterator[ImageResult]:
         if boxes is None:

@@ -130,7 +130,8 @@ def to_text(value: Any, indent: int = 0) -> str:
 def coco_of(records: Sequence[Record]) -> Record:
     """A COCO keypoint data set of predictions, each with its `score`; whole bodies in the layout of COCO-WholeBody.
 
-    Visibility is 2 from a keypoint score of 0.3 on, else 1; the scores themselves are in `keypoint_scores`.
+    Visibility is 2 from a keypoint score of 0.3 on, else 1, and 0 of a point that a converted skeleton does not have; the
+    scores themselves are in `keypoint_scores`. People with a `segmentation` keep it.
     """
     numbers = _image_ids(records)
     skeletons = [person["skeleton"] for record in records for person in record["people"] if "skeleton" in person]
@@ -176,12 +177,18 @@ def _annotation(number: int, image: int, person: Record) -> Record:
         "iscrowd": 0,
         "score": person["score"],
     }
+    if "segmentation" in person:
+        out["segmentation"] = person["segmentation"]
     points = list(person.get("keypoints", {}).values())
     if not points:
         return out
     groups = WHOLEBODY if person["skeleton"] == "wholebody133" else {"keypoints": (0, len(points))}
     for name, (start, end) in groups.items():
-        out[name] = [v for p in points[start:end] for v in (p["x"], p["y"], 2 if p["score"] >= SURE else 1)]
+        out[name] = [v for p in points[start:end] for v in (p["x"], p["y"], _visibility(p))]
     scores = [point["score"] for point in points]
     sure = sum(score >= SURE for score in scores[: len(out["keypoints"]) // 3])
     return {**out, "num_keypoints": sure, "keypoint_scores": scores}
+
+
+def _visibility(point: Record) -> int:
+    return 0 if point.get("kind") == "none" else 2 if point["score"] >= SURE else 1

@@ -7,11 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
-from vitruvian.predict.files import Options, Outcome
+from vitruvian.predict.outcome import Options, Outcome
 from vitruvian.predict.pipeline import Predictor
 from vitruvian.predict.record import Record
+from vitruvian.predict.stored import Stored
+from vitruvian.predict.video.report import clip_words, jitter_words
 
 WHOLE_IMAGE = "whole-image"
 
@@ -23,17 +26,21 @@ class Report:
         self.as_json = as_json
         self.words: TextIO = sys.stderr if as_json else sys.stdout
         self.counts: Counter[str] = Counter()
-        self.records: list[Record] = []
+        self.stored: list[Stored] = []
+        self.clips: list[Record] = []
         self.people = 0
 
     def start(self, predictor: Predictor, options: Options) -> None:
         """Model, boxes, device and precision really used."""
-        names = predictor.team.choose(options.tasks)
+        names = predictor.choose(options.tasks)
         made = predictor.made_by(predictor.boxes_from(names, options.boxes.name if options.boxes else None))
         flipped = (", compiled" if made.engine == "compile" else "") + (", with flip test" if made.flip_test else "")
-        self._say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
+        self.say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
+        if made.selection:
+            told = ", ".join(f"{name.replace('_', '-')} {value:g}" for name, value in made.selection.items())
+            self.say(f"not all people: {told}")
         if made.detector == WHOLE_IMAGE:
-            self._say("whole-image: every photo is taken for one person that fills it")
+            self.say("whole-image: every photo is taken for one person that fills it")
 
     def failed(self, name: str, message: str) -> None:
         """One line on stderr for one input that cannot be used."""
@@ -42,27 +49,31 @@ class Report:
             print(json.dumps({"file": name, "error": message}, ensure_ascii=False), flush=True)
         print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
-    def tell(self, outcome: Outcome) -> None:
-        """One line for one outcome."""
+    def tell(self, outcome: Outcome, speed: str = "") -> None:
+        """One line for one outcome. speed: how fast it was, of a clip that has just been done."""
         if outcome.record is None:
             self.failed(outcome.name, outcome.message)
             return
         self.counts[outcome.state] += 1
-        self.people += len(outcome.record["people"])
-        self.records.append(outcome.record)
+        if "video" in outcome.record:
+            self.clips.append(outcome.record)
+        else:
+            self.people += len(outcome.record["people"])
+            self.stored.append(Stored(outcome.record, outcome.path or Path(), outcome.name))
         if self.as_json:
             line = {"file": outcome.name, "state": outcome.state, "result": str(outcome.path), **outcome.record}
             print(json.dumps(line, allow_nan=False, ensure_ascii=False), flush=True)
         else:
-            self._say(_line(outcome))
+            self.say(_line(outcome) + (f" at {speed}" if speed and outcome.state == "done" else ""))
 
     def end(self, options: Options, interrupted: bool = False) -> int:
         """The sum, and the exit code: 0 if every input was done."""
         done, skipped, failed = (self.counts[state] for state in ("done", "skipped", "failed"))
         parts = [f"{done} done", f"{skipped} already done" if skipped else "", f"{failed} failed" if failed else ""]
         told = ", ".join(part for part in parts if part)
-        if self.records:
-            told += f"; {_people(self.people)}; results in {options.out}"
+        told += f"; {_people(self.people)}" if self.stored else ""
+        told += f"; {jitter}" if (jitter := jitter_words(self.clips)) else ""
+        told += f"; results in {options.out}" if self.stored or self.clips else ""
         if interrupted:
             print(
                 f"interrupted: {told}. Finished results are kept; the same command goes on from here.",
@@ -70,15 +81,18 @@ class Report:
                 flush=True,
             )
             return 1
-        self._say(told)
+        self.say(told)
         return 1 if failed else 0
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line of words."""
         print(text, file=self.words, flush=True)
 
 
 def _line(outcome: Outcome) -> str:
     record = outcome.record or {}
+    if "video" in record:
+        return f"{outcome.name}: {'already done: ' if outcome.state == 'skipped' else ''}{clip_words(record)} -> {outcome.path}"
     notes = "".join(f" ({note})" for note in record["image"]["notes"])
     state = "already done: " if outcome.state == "skipped" else ""
     return f"{outcome.name}{notes}: {state}{_people(len(record['people']))} -> {outcome.path}"

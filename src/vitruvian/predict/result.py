@@ -49,7 +49,8 @@ class PersonResult:
 @dataclass(frozen=True)
 class Provenance:
     """Who said it: model and detector by name and by the hash of their files, the place and precision of the sums, and whether
-    the mirrored photo was asked too, how photos were fitted to the models and what ran them."""
+    the mirrored photo was asked too, how photos were fitted to the models and what ran them. selection: which people were asked
+    for, where not all (see `Selection`)."""
 
     model: str
     weights: str
@@ -61,6 +62,7 @@ class Provenance:
     flip_test: bool = False
     fit: str = "auto"
     engine: str = "eager"
+    selection: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,32 @@ import glob
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
 from vitruvian.errors import UsageError
 from vitruvian.predict.images import EXTENSIONS
+from vitruvian.predict.video import names as video
 from vitruvian.predict.write import ENDINGS, read_record
 
 MAGIC = "*?["
+OURS = (*ENDINGS.values(), *video.ENDINGS.values())
 
 
 @dataclass(frozen=True)
 class Source:
-    """One photo: its path, its path below the given root (posix; with folders above it where two roots have one name), and the
-    stem of its results below the output folder."""
+    """One photo or video: its path, its path below the given root (posix; with folders above it where two roots have one name),
+    and the stem of its results below the output folder."""
 
     path: Path
     name: str
     stem: str
+
+    @property
+    def is_video(self) -> bool:
+        """True of a file that is called as videos are."""
+        return self.path.suffix.lower() in video.EXTENSIONS
 
 
 @dataclass(frozen=True)
@@ -34,26 +42,29 @@ class Problem:
     message: str
 
 
-def find_sources(given: Sequence[str], out: Path) -> tuple[list[Source], list[Problem]]:
+def find_sources(given: Sequence[str], out: Path, videos: bool = False) -> tuple[list[Source], list[Problem]]:
     """Every photo of the given files, folders (recursive) and globs, once, in order; what cannot be used is a Problem.
 
-    Results of earlier runs that a folder or a glob holds are no photos. UsageError if nothing is given.
+    videos: look for them too. Results of earlier runs that a folder or a glob holds are no photos. UsageError if nothing is
+    given.
     """
+    kinds = EXTENSIONS | (video.EXTENSIONS if videos else frozenset())
     if not given:
         raise UsageError("no photo given. Allowed: one or more files, folders or glob patterns.")
     found: dict[Path, tuple[Path, Path]] = {}
     problems: list[Problem] = []
     for text in given:
-        for path, root in _expand(text, out, problems):
+        for path, root in expand(text, out, problems, kinds):
             if _is_text(path):
                 found.setdefault(path.resolve(), (path, root))
             else:
                 shown = ascii(str(path))
                 problems.append(Problem(shown, f"{shown}: the name is not valid UTF-8. Fix: rename it."))
-    return _with_stems(list(found.values())), problems
+    return with_stems(list(found.values())), problems
 
 
-def _expand(text: str, out: Path, problems: list[Problem]) -> list[tuple[Path, Path]]:
+def expand(text: str, out: Path, problems: list[Problem], kinds: AbstractSet[str] = EXTENSIONS) -> list[tuple[Path, Path]]:
+    """The files that one argument stands for, each with the folder it was found below. kinds: extensions looked for."""
     if not text.strip():
         problems.append(
             Problem(repr(text), f"{text!r}: an empty name. Allowed: a file, a folder (. is this one) or a glob pattern.")
@@ -61,13 +72,13 @@ def _expand(text: str, out: Path, problems: list[Problem]) -> list[tuple[Path, P
         return []
     path = Path(text).expanduser()
     if path.is_dir():
-        return [(file, path) for file in _photos_below(path, out, problems)]
+        return [(file, path) for file in _photos_below(path, out, problems, kinds)]
     if path.exists() or not any(sign in text for sign in MAGIC):
         return [(path, path.parent)]  # an absent file speaks up when it is read
     root = _fixed_part(path)
     results = _Results(root, out)
     matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  knows absolute patterns
-    files = [match for match in matches if match.is_file() and _is_photo(match.name) and match not in results]
+    files = [match for match in matches if match.is_file() and _is_one(match.name, kinds) and match not in results]
     if not files:
         problems.append(
             Problem(text, f"{text}: no photo matches this pattern. Fix: check it (** searches folders in folders).")
@@ -75,7 +86,7 @@ def _expand(text: str, out: Path, problems: list[Problem]) -> list[tuple[Path, P
     return [(file, root) for file in files]
 
 
-def _photos_below(folder: Path, out: Path, problems: list[Problem]) -> list[Path]:
+def _photos_below(folder: Path, out: Path, problems: list[Problem], kinds: AbstractSet[str]) -> list[Path]:
     def unreadable(error: OSError) -> None:
         place = str(error.filename)
         problems.append(Problem(place, f"{place}: the folder cannot be read ({error.strerror}). Fix: change its permissions."))
@@ -85,10 +96,10 @@ def _photos_below(folder: Path, out: Path, problems: list[Problem]) -> list[Path
     files: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(place, name) not in results)
-        photos = (Path(place, name) for name in sorted(names) if _is_photo(name))
+        photos = (Path(place, name) for name in sorted(names) if _is_one(name, kinds))
         files += [photo for photo in photos if photo.is_file() and photo not in results]
     if not files and len(problems) == before:
-        known = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
+        known = ", ".join(sorted(extension[1:] for extension in kinds))
         problems.append(Problem(str(folder), f"{folder}: no photo in this folder. Allowed: {known}."))
     return files
 
@@ -102,8 +113,8 @@ def _is_text(path: Path) -> bool:
     return True
 
 
-def _is_photo(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
+def _is_one(name: str, kinds: AbstractSet[str]) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in kinds
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -128,7 +139,7 @@ class _Results:
     def __contains__(self, path: Path) -> bool:
         if self._folder is not None and path.resolve().is_relative_to(self._folder):
             return True
-        ending = next((e for e in ENDINGS.values() if path.name.endswith(f".{e}")), None)
+        ending = next((e for e in OURS if path.name.endswith(f".{e}")), None)
         if ending is None:
             return False
         record = path.with_name(path.name.removesuffix(ending) + ENDINGS["record"])
@@ -137,7 +148,7 @@ class _Results:
         return path.name in self._named[record]
 
 
-def _with_stems(files: list[tuple[Path, Path]]) -> list[Source]:
+def with_stems(files: list[tuple[Path, Path]]) -> list[Source]:
     """Results mirror the path below the root; equal stems keep the extension, still equal ones the folders above it."""
     levels = [0] * len(files)
     for _ in range(64):

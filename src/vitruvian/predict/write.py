@@ -56,7 +56,7 @@ def write_result(
     folder = (out / stem).parent
     folder.mkdir(parents=True, exist_ok=True)
     contents = {names[kind]: encode for kind, encode in files.items()}
-    _write_all(folder, {**contents, f"{base}.{ENDINGS['record']}": lambda: (to_text(record) + "\n").encode()})
+    write_all(folder, {**contents, f"{base}.{ENDINGS['record']}": lambda: (to_text(record) + "\n").encode()})
     for kind, old in files_of(before).items():
         if kind not in files and old == f"{base}.{ENDINGS.get(kind)}":
             (folder / old).unlink(missing_ok=True)
@@ -66,7 +66,7 @@ def write_result(
 def write_coco(path: Path, records: list[Record]) -> None:
     """One COCO file of many records, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_all(path.parent, {path.name: lambda: json.dumps(coco_of(records), allow_nan=False).encode()})
+    write_all(path.parent, {path.name: lambda: json.dumps(coco_of(records), allow_nan=False).encode()})
 
 
 def read_record(path: Path) -> Record | None:
@@ -97,7 +97,7 @@ def is_done(record: Record, folder: Path, tasks: Sequence[str], draw: bool) -> b
     return complete and all((folder / file).is_file() for file in files.values())
 
 
-def _write_all(folder: Path, contents: Mapping[str, Callable[[], bytes]]) -> None:
+def write_all(folder: Path, contents: Mapping[str, Callable[[], bytes]]) -> None:
     """File name -> bytes, in order; either all appear or (but for a crash between two renames) none; the last one last."""
     staged = {folder / name: folder / f".{name}.{os.getpid()}.tmp" for name in contents}
     _sweep(folder, contents)
@@ -139,17 +139,17 @@ def _encoded(result: ImageResult, draw: bool) -> dict[str, Callable[[], bytes]]:
     files: dict[str, Callable[[], bytes]] = {}
     if "seg" in tasks:
         ids = frame.parts.ids if frame.parts else np.zeros(size, np.uint8)
-        files["parts"] = lambda: _png(ids)
+        files["parts"] = lambda: png_bytes(ids)
     if "depth" in tasks:
         z = frame.depth.z if frame.depth else np.full(size, np.nan, np.float32)
-        files["depth"] = lambda: _npy(z)
-        files["depth_png"] = lambda: _png(depth_levels(z, depth_ends(frame)))
+        files["depth"] = lambda: npy_bytes(z)
+        files["depth_png"] = lambda: png_bytes(depth_levels(z, depth_ends(frame)))
     if "normal" in tasks:
         n = frame.normals.n if frame.normals else np.full((*size, 3), np.nan, np.float32)
-        files["normal"] = lambda: _npy(n.astype(np.float16))
-        files["normal_png"] = lambda: _png(normal_colors(n))
+        files["normal"] = lambda: npy_bytes(n.astype(np.float16))
+        files["normal_png"] = lambda: png_bytes(normal_colors(n))
     if set(tasks) - {"pose"}:
-        files["owner"] = lambda: _png(frame.owner.astype(np.uint8) if len(result.people) < 256 else frame.owner)
+        files["owner"] = lambda: png_bytes(frame.owner.astype(np.uint8) if len(result.people) < 256 else frame.owner)
     if draw:
         files["overlay"] = lambda: _image(sheet(result), ".jpg", [cv2.IMWRITE_JPEG_QUALITY, OVERLAY_QUALITY])
     return files
@@ -163,18 +163,21 @@ def depth_levels(z: Array, ends: tuple[float, float]) -> Array:
     return np.where(known, 65535 - np.round(level * 65534), 0).astype(np.uint16)
 
 
-def _png(image: Array) -> bytes:
+def png_bytes(image: Array) -> bytes:
+    """(H, W), RGB or RGBA, uint8 or uint16, as a PNG file."""
     return _image(image, ".png", [cv2.IMWRITE_PNG_COMPRESSION, PNG_EFFORT])
 
 
 def _image(image: Array, ending: str, options: list[int]) -> bytes:
-    done, data = cv2.imencode(ending, image[..., ::-1] if image.ndim == 3 else image, options)
+    channels = {3: (2, 1, 0), 4: (2, 1, 0, 3)}  # OpenCV's order
+    done, data = cv2.imencode(ending, image[..., channels[image.shape[2]]] if image.ndim == 3 else image, options)
     if not done:
         raise InputError(f"a map of shape {image.shape} cannot be written as {ending}. Fix: make the photo smaller.")
     return bytes(data)
 
 
-def _npy(array: Array) -> bytes:
+def npy_bytes(array: Array) -> bytes:
+    """An array as an .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()

@@ -113,13 +113,16 @@ def silog(pred: Tensor, target: Tensor) -> Tensor:
     return torch.where(positive, spread.where(positive, 1.0).sqrt(), 0.0).mean()
 
 
-def depth_colors(z: Array) -> Array:
-    """(H, W) depths -> (H, W, 3) uint8 RGB, nearest of the finite ones brightest; black where not finite."""
+def depth_colors(z: Array, ends: tuple[float, float] | None = None) -> Array:
+    """(H, W) depths -> (H, W, 3) uint8 RGB, nearest of the finite ones brightest; black where not finite.
+
+    ends: the depths that get the brightest and the darkest colour, so that several pictures can be compared; else its own.
+    """
     shown = np.isfinite(z)
     out = np.zeros((*z.shape, 3), np.uint8)
     if not shown.any():
         return out
-    near, far = np.percentile(z[shown], [0.5, 99.5])
+    near, far = np.percentile(z[shown], [0.5, 99.5]) if ends is None else ends
     level = np.clip((far - z[shown]) / max(far - near, 1e-9), 0, 1)
     grey = np.round(40 + 215 * level).astype(np.uint8)[:, None]  # the darkest colours would vanish in the background
     out[shown] = cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO)[:, 0, ::-1]

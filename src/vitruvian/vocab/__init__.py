@@ -1,6 +1,6 @@
 """Names of keypoints and classes: one TOML file each, read once, never computed.
 
-`skeleton("wholebody133")`, `class_set("body28")`, `keypoint_map("wholebody133", "sapiens308")`.
+`skeleton("wholebody133")`, `class_set("body28")`, `equivalents("wholebody133", "openpose25")`, `angles()`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from vitruvian.errors import unknown_name
 from vitruvian.types import Array
+
+Equivalence: TypeAlias = Literal["same", "midpoint", "near", "none"]
+_Definition: TypeAlias = tuple[Equivalence, tuple[tuple[str, ...], ...]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Skeleton:
     upper: tuple[int, ...]
     lower: tuple[int, ...]
     min_visible: int
+    title: str = ""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -119,6 +123,7 @@ def skeleton(name: str) -> Skeleton:
         upper=tuple(i for i, row in enumerate(rows) if row["body"] == "upper"),
         lower=tuple(i for i, row in enumerate(rows) if row["body"] == "lower"),
         min_visible=raw["min_visible"],
+        title=raw["title"],
     )
 
 
@@ -139,17 +144,68 @@ def class_set(name: str) -> ClassSet:
     )
 
 
+@dataclass(frozen=True)
+class Equivalent:
+    """Where a point of one set comes from in another: the mean of the source's `rows`.
+
+    `same`: the same point; `midpoint`: half-way between two, by definition; `near`: a stand-in that lies close by; `none`.
+    """
+
+    name: str
+    kind: Equivalence
+    rows: tuple[int, ...]
+
+
+@cache
+def equivalents(source: str, target: str) -> tuple[Equivalent, ...]:
+    """One entry for each point of the target set, in its order: how to have it from the source set."""
+    a, b = skeleton(source), skeleton(target)
+    if source == target:
+        return tuple(Equivalent(name, "same", (i,)) for i, name in enumerate(a.names))
+    own, foreign = _definitions(target), _definitions(source)
+    return tuple(_equivalent(name, a, own.get(name), foreign.get(name)) for name in b.names)
+
+
+def _equivalent(name: str, source: Skeleton, own: _Definition | None, foreign: _Definition | None) -> Equivalent:
+    if name in source.names and own == foreign:  # one name is one point unless a set says otherwise of its own
+        return Equivalent(name, "same", (source.index(name),))
+    kind, choices = own or ("none", ())
+    for choice in choices:
+        if all(part in source.names for part in choice):
+            return Equivalent(name, kind, tuple(source.index(part) for part in choice))
+    return Equivalent(name, "none", ())
+
+
+@cache
+def _definitions(name: str) -> dict[str, _Definition]:
+    """What a set says of its points beside their names: kind, and the points of other sets to have them from, best first."""
+    if name not in _names("maps"):
+        return {}
+    raw = _read("maps", "keypoint map", name)
+    out: dict[str, _Definition] = {point: ("midpoint", (tuple(of),)) for point, of in raw.get("midpoints", {}).items()}
+    return out | {point: ("near", tuple(map(tuple, choices))) for point, choices in raw.get("near", {}).items()}
+
+
 @cache
 def keypoint_map(source: str, target: str) -> Array:
     """(K_target,) int64: for each target point the source row that is the same point, -1 where there is none."""
-    a, b = skeleton(source), skeleton(target)
-    if source == target:
-        return np.arange(len(a))
-    if {source, target} == {"wholebody133", "sapiens308"}:
-        pairs = _read("maps", "keypoint map", "wholebody133_to_sapiens308")["points"]
-        if source == "wholebody133":
-            pairs = {k: v for k, v in pairs.items() if v != "none"}
-            pairs = {v: k for k, v in pairs.items()}
-    else:  # coco17 shares its names with both larger sets
-        pairs = {n: n for n in b.names if n in a.names}
-    return np.array([a.names.index(pairs[n]) if pairs.get(n, "none") != "none" else -1 for n in b.names], np.int64)
+    return np.array([e.rows[0] if e.kind == "same" else -1 for e in equivalents(source, target)], np.int64)
+
+
+@dataclass(frozen=True)
+class Angle:
+    """An angle in the picture's plane: of a joint, at `at` between `start` and `end`; where `at` is empty, of the line from the
+    middle of `start` to the middle of `end` against the upright."""
+
+    name: str
+    start: tuple[str, ...]
+    at: tuple[str, ...]
+    end: tuple[str, ...]
+
+
+@cache
+def angles() -> tuple[Angle, ...]:
+    """Every angle there is, joints first."""
+    raw = tomllib.loads((files(__package__) / "angles.toml").read_text(encoding="utf-8"))
+    joints = [Angle(row["name"], (row["from"],), (row["at"],), (row["to"],)) for row in raw["joints"]]
+    return (*joints, *(Angle(row["name"], tuple(row["base"]), (), tuple(row["top"])) for row in raw["leans"]))

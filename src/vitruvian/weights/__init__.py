@@ -1,6 +1,7 @@
-"""Weights: one safetensors file with one metadata entry that says all that is needed to use it."""
+"""Weights: one safetensors file whose one metadata entry says all that is needed to use it; and the official checkpoints."""
 
 from vitruvian.weights.card import Card
+from vitruvian.weights.folder import HubFolder, cached_folder, is_folder_at_hub, parse_folder
 from vitruvian.weights.load import (
     DETECTOR_MODELS,
     MODELS,
@@ -14,18 +15,27 @@ from vitruvian.weights.load import (
     resolve,
     save,
 )
+from vitruvian.weights.transfer import encoder_for
+from vitruvian.weights.zoo import Release, releases
 
 __all__ = [
     "DETECTOR_MODELS",
     "MODELS",
     "Card",
+    "HubFolder",
     "Kind",
     "Loaded",
+    "Release",
+    "cached_folder",
+    "encoder_for",
     "file_hash",
+    "is_folder_at_hub",
     "load",
     "packaged_names",
     "packaged_path",
+    "parse_folder",
     "read_card",
+    "releases",
     "resolve",
     "save",
 ]

@@ -26,7 +26,7 @@ SPEC_RULES: tuple[Rule, ...] = (
     ("mean", "three finite numbers", lambda v: several(v, finite, 3)),
     ("std", "three finite numbers above 0", lambda v: several(v, lambda n: above(n, 0), 3)),
     ("box_padding sigma", "a finite number above 0", lambda v: above(v, 0)),
-    ("heads", "at least one head", bool),
+    ("heads", "heads, or none in an encoder", lambda v: isinstance(v, tuple)),
 )
 HEAD_RULES: tuple[Rule, ...] = (
     ("task", "a name", bool),
@@ -55,6 +55,11 @@ class Card:
     def is_detector(self) -> bool:
         """Whether the model finds people in a whole photo, rather than saying something of one person."""
         return any(head.task == DETECTOR_TASK for head in self.spec.heads)
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether the model says nothing by itself: no head, or only the decoder of its pretraining."""
+        return all(head.kind == "mae" for head in self.spec.heads)
 
 
 def words_of(vocabulary: str) -> tuple[str, ...]:
@@ -88,7 +93,7 @@ def from_metadata(metadata: Mapping[str, str] | None, where: str) -> Card:
     if not metadata or ENTRY not in metadata:
         raise WeightsError(
             f"{where}: a safetensors file without the metadata entry {ENTRY!r}."
-            " Allowed: files saved by vitruvian. Official checkpoints are converted through vitruvian.weights.keymaps first."
+            f" Allowed: files saved by vitruvian. Fix: vitruvian models convert {where} --out X.safetensors"
         )
     try:
         raw = json.loads(metadata[ENTRY])

@@ -1,23 +1,31 @@
-"""Save and load one model as one safetensors file. Strict: what is missing, unexpected or misshapen is listed, and it stops."""
+"""Save and load one model: by a packaged name, the short name of an official checkpoint, a place at the hub, or a path.
+
+Strict: what is missing, unexpected or misshapen is listed, and it stops. Nothing is fetched here: see `fetch`.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 from vitruvian.errors import UsageError, VitruvianError, WeightsError, unknown_name
 from vitruvian.model import MaskedAutoencoder, Model, build
 from vitruvian.types import ModelSpec
+from vitruvian.weights import fetch, layouts, official, zoo
 from vitruvian.weights.card import FIX, Card, card_of, from_metadata, to_metadata
+from vitruvian.weights.check import check, reads_back
+from vitruvian.weights.zoo import Release
 
 Kind: TypeAlias = Literal["people", "detector"]
 
@@ -25,17 +33,24 @@ EMBEDDED = Path(__file__).parent / "embedded"
 MODELS = {"vitruvian-s": "vitruvian-s.safetensors"}
 DETECTOR_MODELS = {"person": "person.safetensors"}
 PACKAGED: dict[Kind, dict[str, str]] = {"people": MODELS, "detector": DETECTOR_MODELS}
-LISTED = 5  # names of each kind in an error message
+SUFFIXES = (".safetensors", ".pth", ".pt", ".pt2")  # a name that ends so is a path, whatever else it looks like
+OFFICIAL = "or an official checkpoint (`vitruvian models` lists them)"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in evaluation mode (float32 on the CPU), its card, and the sha256 of the file it came from."""
+    """A model in evaluation mode (float32 on the CPU), its card, and the sha256 of the file it came from.
+
+    layout: of that file, in words; release: the official checkpoint that it is; notes: what reading it passed over.
+    """
 
     model: Model | MaskedAutoencoder
     card: Card
     hash: str
     path: Path
+    layout: str = layouts.SAFETENSORS
+    release: Release | None = None
+    notes: tuple[str, ...] = ()
 
 
 def packaged_names(kind: Kind | None = None) -> tuple[str, ...]:
@@ -50,29 +65,56 @@ def packaged_path(name: str) -> Path | None:
 
 
 def resolve(name_or_path: str | Path, kind: Kind | None = None) -> Path:
-    """The file of a packaged model's name or of a path. UsageError for an unknown name, WeightsError for an absent file.
+    """The file of a name, of a place at the hub (hub:OWNER/REPOSITORY/FILE) or of a path, without a network.
 
+    UsageError for an unknown name, WeightsError for an absent file or one that has not been fetched.
     kind: `people` refuses the names of detectors, `detector` those of all others; what a file holds is not looked at.
     """
+    return _find(name_or_path, kind)[0]
+
+
+def _find(name_or_path: str | Path, kind: Kind | None) -> tuple[Path, Release | None]:
+    """The file, and the official checkpoint that was asked for by name."""
     name, allowed = str(name_or_path), packaged_names(kind)
-    place = _packaged_place(name)
-    if place is not None:
-        if name not in allowed:
+    if _packaged_place(name) is not None:
+        return _packaged(name, kind), None
+    if name in zoo.releases():
+        if kind == "detector":
             raise UsageError(_wrong_kind(name, kind))
-        if not place.is_file():
-            raise WeightsError(
-                f"the packaged weights {name!r} are not in this installation ({place} is absent)."
-                " Fix: pip install --force-reinstall vitruvian, or give the path of a .safetensors file."
-            )
-        return place
+        return _cached(zoo.releases()[name]), zoo.releases()[name]
+    if name.startswith(fetch.PREFIX):
+        place = fetch.parse(name)
+        if (found := fetch.cached(place)) is None:
+            raise WeightsError(f"{place} is not in the cache. Fix: vitruvian models fetch {place}")
+        return found, None
     path = Path(name)
     if path.is_file():
-        return path
-    if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
+        return path, None
+    if isinstance(name_or_path, Path) or path.suffix in SUFFIXES or len(path.parts) > 1:
+        raise WeightsError(f"no weights file at {name}. Allowed: the path of a weights file, {', '.join(allowed)}, {OFFICIAL}.")
+    known = allowed if kind == "detector" else (*allowed, *zoo.releases())
+    raise unknown_name("model", name, known, None if kind == "detector" else f"{', '.join(sorted(allowed))}, {OFFICIAL}")
+
+
+def _packaged(name: str, kind: Kind | None) -> Path:
+    if name not in packaged_names(kind):
+        raise UsageError(_wrong_kind(name, kind))
+    place = packaged_path(name)
+    if place is None:
         raise WeightsError(
-            f"no weights file at {name}. Allowed: the path of a .safetensors file or a packaged model: {', '.join(allowed)}."
+            f"the packaged weights {name!r} are not in this installation ({_packaged_place(name)} is absent)."
+            " Fix: pip install --force-reinstall vitruvian, or give the path of a weights file."
         )
-    raise unknown_name("model", name, allowed)
+    return place
+
+
+def _cached(release: Release) -> Path:
+    found = fetch.cached_releases().get(release.name)
+    if found is None:
+        if release.status == "missing":
+            fetch.place_of(release)  # raises, and says why
+        raise WeightsError(f"{release.name} is not in the cache. Fix: vitruvian models fetch {release.name}")
+    return found
 
 
 def _packaged_place(name: str) -> Path | None:
@@ -98,40 +140,98 @@ def save(
     provenance: Mapping[str, Any],
     run: str = "",
     dtype: torch.dtype = torch.bfloat16,
+    verify: bool = False,
 ) -> Card:
-    """Write `model` with its spec, vocabularies, licence, provenance and the hash of its run; atomic. Returns the card."""
+    """Write `model` with its spec, vocabularies, licence, provenance and the hash of its run; atomic. Returns the card.
+
+    verify: read it back first, bit for bit. WeightsError for a file that cannot be written or reads back otherwise.
+    """
     card = card_of(model.spec, provenance, run)
-    state = {name: value.detach().to("cpu", dtype).contiguous().clone() for name, value in model.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(to_bytes(state, metadata=to_metadata(card)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_sure_of_room(path, sum(value.nbytes for value in state.values()))
+        save_file(state, temporary, metadata=to_metadata(card))
+        if verify and not reads_back(temporary, state):
+            raise WeightsError(
+                f"{path} did not read back equal and was not written. Fix: run it again; the disk may be failing."
+            )
+        temporary.chmod(0o644)  # the library makes files that only their owner may read
         temporary.replace(path)
+    except (SafetensorError, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise WeightsError(f"{path} cannot be written ({reason}). Fix: make room, or another place.") from error
     finally:
         temporary.unlink(missing_ok=True)
     return card
 
 
+def _make_sure_of_room(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        told = f"{os.strerror(errno.ENOSPC)}: {needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"
+        raise OSError(errno.ENOSPC, told)
+
+
 def read_card(path: Path) -> Card:
-    """The metadata alone, without the tensors."""
-    return _read(path, tensors=False)[0]
+    """The metadata of a file of ours alone, without the tensors."""
+    return from_metadata(layouts.read_metadata(path), str(path))
 
 
-def load(name_or_path: str | Path, kind: Kind | None = None) -> Loaded:
-    """The model of a packaged name or of a file: float32, evaluation mode, on the CPU.
+def load(
+    name_or_path: str | Path, kind: Kind | None = None, *, expected: str | None = None, heads_attn: int | None = None
+) -> Loaded:
+    """The model of a packaged name, of an official checkpoint's short name (`sapiens-0.3b-pose308`), of a file at the hub
+    (`hub:OWNER/REPOSITORY/FILE`), or of a file: float32, evaluation mode, on the CPU. Never the network.
 
-    kind: `people` refuses detectors, `detector` all others; see `Card.is_detector`.
-    Raises WeightsError for a file that is absent, damaged, of another kind or does not fit its own spec, UsageError for a name
-    that is unknown or of another kind.
+    kind: `people` refuses detectors and encoders, `detector` all others. expected: the official checkpoint that a file must be,
+    where it is not asked for by that name. heads_attn: attention heads of an official file of no official size.
+    Raises WeightsError for a file that is absent, damaged, of another kind, or that does not fit its own specification or the
+    name it was asked for by; UsageError for a name that is unknown or of another kind.
     """
-    path = resolve(name_or_path, kind)
-    card, state = _read(path, tensors=True)
-    if kind is not None and card.is_detector != (kind == "detector"):
-        raise WeightsError(_wrong_kind(str(path), kind))
-    model = _empty(card.spec, path)
-    _check(state, {name: tuple(value.shape) for name, value in model.state_dict().items()}, path)
-    model.load_state_dict(state, strict=True, assign=True)
-    return Loaded(model.eval(), card, file_hash(path), path)
+    path, asked = _find(name_or_path, kind)
+    asked = zoo.release(expected) if expected else asked
+    raw = layouts.read(path)
+    loaded = _ours(raw, asked) if raw.is_ours else _official(raw, asked, heads_attn)
+    _check_kind(loaded, kind)
+    return loaded
+
+
+def _ours(raw: layouts.Raw, asked: Release | None) -> Loaded:
+    card = from_metadata(raw.metadata, str(raw.path))
+    if asked and (card.spec.heads, card.spec.dim, card.spec.depth) != (asked.spec.heads, asked.spec.dim, asked.spec.depth):
+        raise WeightsError(f"{raw.path} is {card.spec.name}, not {asked.name}. Fix: vitruvian models fetch {asked.name}")
+    model = _empty(card.spec, raw.path)
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    check(raw.tensors, wanted, raw.path, "its own model specification")
+    return Loaded(_filled(model, raw.tensors), card, file_hash(raw.path), raw.path, raw.layout, asked)
+
+
+def _official(raw: layouts.Raw, asked: Release | None, heads_attn: int | None) -> Loaded:
+    found = official.understand(raw, asked, heads_attn)
+    digest = file_hash(raw.path)
+    provenance = {"source": "Sapiens v1 (arXiv 2408.12569)", "file": raw.path.name, "sha256": digest, "layout": raw.layout}
+    model = _filled(_empty(found.spec, raw.path), found.state)
+    return Loaded(model, card_of(found.spec, provenance, ""), digest, raw.path, raw.layout, found.release, found.notes)
+
+
+def _filled(model: Model | MaskedAutoencoder, state: Mapping[str, Tensor]) -> Model | MaskedAutoencoder:
+    """The tensors themselves become the model's, converted only where they are not float32."""
+    model.load_state_dict({name: value.float() for name, value in state.items()}, strict=True, assign=True)
+    return model.eval()
+
+
+def _check_kind(loaded: Loaded, kind: Kind | None) -> None:
+    if kind is None:
+        return
+    if loaded.card.is_encoder:
+        raise WeightsError(
+            f"{loaded.path} is an encoder ({loaded.card.spec.name}): it answers no task."
+            " Allowed: models with a head. Fix: fine-tune it first; `vitruvian features` writes what it sees."
+        )
+    if loaded.card.is_detector != (kind == "detector"):
+        raise WeightsError(_wrong_kind(str(loaded.path), kind))
 
 
 def _empty(spec: ModelSpec, path: Path) -> Model | MaskedAutoencoder:
@@ -142,31 +242,3 @@ def _empty(spec: ModelSpec, path: Path) -> Model | MaskedAutoencoder:
     except (VitruvianError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise WeightsError(f"{path}: its model specification cannot be built ({reason}). {FIX}") from error
-
-
-def _read(path: Path, tensors: bool) -> tuple[Card, dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            card = from_metadata(file.metadata(), str(path))
-            return card, {name: file.get_tensor(name).float() for name in file.keys()} if tensors else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path}: cannot be read as safetensors ({error}). Allowed: files saved by vitruvian; no pickled .pth or .pt files."
-        ) from error
-
-
-def _check(state: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    shapes = {name: f"{name} {tuple(value.shape)}, wanted {wanted[name]}" for name, value in state.items() if name in wanted}
-    problems = {
-        "missing": sorted(wanted.keys() - state.keys()),
-        "unexpected": sorted(state.keys() - wanted.keys()),
-        "of the wrong shape": [text for name, text in shapes.items() if tuple(state[name].shape) != wanted[name]],
-        "not finite": [name for name, value in state.items() if not torch.isfinite(value).all()],
-    }
-    told = [f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names]
-    if told:
-        raise WeightsError(f"{path} does not fit its own model specification. {'; '.join(told)}. {FIX}")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

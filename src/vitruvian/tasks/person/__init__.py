@@ -70,7 +70,7 @@ class Person(Task):
         """(B, 5, h, w) -> boxes in source px, clipped to the frame; of a rotated crop upright boxes around the turned ones."""
         if len(output) != len(crops):
             raise UsageError(f"{len(output)} outputs for {len(crops)} crops")
-        threshold = self._threshold(spec)
+        threshold = self.least_score(spec)
         return [self._boxes(maps, crop, stride_of(spec), threshold) for maps, crop in zip(output, crops, strict=True)]
 
     def flip(self, output: Tensor) -> Tensor:
@@ -93,7 +93,8 @@ class Person(Task):
                     cv2.rectangle(out, (box[0], box[1]), (box[2], box[3]), color, stroke, cv2.LINE_AA)
         return out
 
-    def _threshold(self, spec: ModelSpec) -> float:
+    def least_score(self, spec: ModelSpec) -> float:
+        """The score below which there is no box."""
         if self.threshold is not None:
             return self.threshold
         return float(spec.head(self.name).options.get("threshold", DEFAULT_THRESHOLD))

@@ -1,0 +1,1 @@
+"""Keypoints of results for other programs: other sets of points, other files, angles."""
