@@ -5,8 +5,9 @@ python benchmarks/official_layouts.py [--out docs/results] [--work DIR]
 For each task a 0.3B model with random weights is written as mmengine .pth, as traced TorchScript, and by `vitruvian models
 convert` as safetensors of ours; the pretrained encoder as the bare weights of `_clean.pth` instead of the first.
 `vitruvian predict` (`features` for the encoder) runs one bundled photo at the model's own size with each file. All files of the
-results must be the same, byte for byte, but for what says which file made them. Writes official-layouts.md; exit code 1 if
-anything differs. Seconds are of this machine in whatever state it is in: no benchmark. It takes 3 GB below DIR for a while.
+results must be the same, byte for byte, but for what says which file made them; the overlay is not drawn, as its caption does.
+Writes official-layouts.md; exit code 1 if anything differs. Seconds are of this machine in whatever state it is in: no
+benchmark. It takes 3 GB below DIR for a while.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def answer(row: str, file: Path, folder: Path) -> tuple[dict[str, str], float]:
     if row == ENCODER:
         seconds = command("features", PHOTO, "--model", file, "--out", folder)
     else:
-        seconds = command("predict", PHOTO, "--model", file, "--boxes", boxes, "--out", folder, "--device", "cpu")
+        seconds = command("predict", PHOTO, "--model", file, "--boxes", boxes, "--out", folder, "--device", "cpu", "--no-draw")
     return {path.name: digest(path) for path in sorted(folder.iterdir())}, seconds
 
 
@@ -177,9 +178,9 @@ def page(rows: list[list[str]]) -> str:
 {processor()}, threads {torch.get_num_threads()}, torch {torch.__version__}
 
 Random weights in official 0.3B shapes; the bundled photo {PHOTO.name} with one person, by `vitruvian predict` at 1024×768,
-the pretrained encoder by `vitruvian features`. Every file of the results (keypoints, parts, depth, normals, pictures,
-records) is the same byte for byte, whichever layout the weights came in. Loading includes a look at all numbers and the
-file's sha256. The machine did other work meanwhile: the seconds say that it runs, not how fast.
+the pretrained encoder by `vitruvian features`. Every file of the results (keypoints, parts, depth, normals, records) is the
+same byte for byte, whichever layout the weights came in. Loading includes a look at all numbers and the file's sha256. The
+machine did other work meanwhile: the seconds say that it runs, not how fast.
 
 {table(head, rows)}
 """
