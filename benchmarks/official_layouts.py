@@ -37,7 +37,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PHOTO = REPOSITORY / "examples" / "photos" / "astronaut.png"
 TASKS = {"pose308": ("pose", 308), "seg28": ("seg", 28), "depth": ("depth", 1), "normal": ("normal", 3)}
 ENCODER = "pretrain"
-WHICH_FILE = ("made_by", "model", "weights")  # what a record says of the file of weights
+WHICH_FILE = ("made_by", "fingerprint")  # what a record says of the file of weights
 
 
 class Encoder(nn.Module):

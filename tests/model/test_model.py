@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vitruvian.errors import UsageError
-from vitruvian.model import Model, build, mae_head
+from vitruvian.model import Model, build, mae_head, vit
 from vitruvian.types import HeadSpec, ModelSpec
 
 TASKS = {"pose": 17, "seg": 28, "depth": 1, "normal": 3}
@@ -182,3 +183,12 @@ def test_pretraining_refuses_what_it_cannot_do():
         build(replace(mae(), stem="conv"))
     with pytest.raises(UsageError, match="exactly one head"):
         build(spec().with_heads(mae_head(), HeadSpec("seg", (16,))))
+
+
+@pytest.mark.parametrize("tokens", [12, vit.PLAIN_TOKENS + 1])
+def test_attention_trains_alike_by_either_path(tokens):
+    ours, fused = (torch.randn(3, 1, 2, tokens, 16, generator=torch.manual_seed(1)).bfloat16().requires_grad_() for _ in "ab")
+    upstream = torch.randn(1, 2, tokens, 16).bfloat16()
+    vit.attend(*ours.unbind(0)).backward(upstream)
+    F.scaled_dot_product_attention(*fused.unbind(0)).backward(upstream)
+    torch.testing.assert_close(ours.grad, fused.grad, atol=0.03, rtol=0.03)

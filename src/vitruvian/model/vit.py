@@ -20,6 +20,7 @@ from vitruvian.errors import UsageError
 from vitruvian.types import ModelSpec
 
 NORM_EPS = 1e-6
+PLAIN_TOKENS = 1024  # up to so many, attention in training on a CPU keeps its weights
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ SIZES: dict[str, Size] = {
 }
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k' / sqrt(D)) v of (B, heads, N, D).
+
+    The library's fused kernel, but not to train in bf16 on a CPU: its backward pass takes up to eight times that of three
+    plain products (benchmarks/attention.py), whose only price is memory for N x N weights.
+    """
+    plain = q.device.type == "cpu" and q.dtype is torch.bfloat16 and q.requires_grad and q.shape[-2] <= PLAIN_TOKENS
+    if not plain:
+        return F.scaled_dot_product_attention(q, k, v)
+    with torch.autocast("cpu", enabled=False):
+        weights = torch.softmax(q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2), -1)
+        return weights @ v
+
+
 class Attention(nn.Module):
     """Multi-head self-attention; one linear layer makes q, k, v, each split into heads afterwards."""
 
@@ -53,7 +68,7 @@ class Attention(nn.Module):
         """(B, N, C) -> (B, N, C)."""
         batch, count, dim = tokens.shape
         q, k, v = self.qkv(tokens).reshape(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = attend(q, k, v)
         return cast(Tensor, self.proj(mixed.transpose(1, 2).reshape(batch, count, dim)))
 
 
