@@ -15,6 +15,8 @@ from vitruvian.synth.appearance.shade import draw_light, shade
 from vitruvian.types import Array, Crop
 
 _STEPS = 4096
+LITTLE = (0.9, 1.2)  # scales of a crop that are drawn as they are
+MOST_SHRUNK = 1.6  # beyond, more pixels of the frame cost time and show nothing
 
 
 def _display_table() -> Array:
@@ -56,29 +58,30 @@ def render(
 ) -> Array:
     """(H, W, 3) uint8 before the camera's faults. layers: what the crop sees; border: as in `gather`, black beyond.
 
-    A crop that enlarges is shaded at the frame's own resolution and enlarged as a picture: soft, as a small person in a
-    real photo is.
+    People and what is behind them are shaded at the frame's own resolution and come to the crop's as one picture, as in a photo
+    that is scaled: shrunk by area, so that neither shows stairs, or enlarged, soft as a small person in a photo is.
     """
-    native, coarse = _native(crop)
-    image = _scene(gather(frame, native, border) if coarse else layers, rng, photos)
-    if coarse:
-        height, width = crop.size
+    native, gain = _native(crop)
+    image = _scene(layers if native is crop else gather(frame, native, border), rng, photos)
+    if native is crop:
+        return image
+    if gain > 1:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 0.9)))  # a lens shows no stairs of pixels
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-    return image
+    out: Array = cv2.resize(image, crop.size[::-1], interpolation=cv2.INTER_CUBIC if gain > 1 else cv2.INTER_AREA)
+    return out
 
 
-def _native(crop: Crop) -> tuple[Crop, bool]:
-    """The same crop with no more pixels than the frame has there, and whether that is fewer."""
-    gain = float(np.sqrt(abs(np.linalg.det(crop.matrix[:, :2]))))
-    if gain < 1.2:
-        return crop, False
+def _native(crop: Crop) -> tuple[Crop, float]:
+    """The same crop with as many pixels as the frame has there, and how much it enlarges them; itself where that is little."""
+    gain = max(float(np.sqrt(abs(np.linalg.det(crop.matrix[:, :2])))), 1 / MOST_SHRUNK)
+    if LITTLE[0] <= gain <= LITTLE[1]:
+        return crop, gain
     height, width = (max(16, round(n / gain)) for n in crop.size)
     sx, sy = width / crop.size[1], height / crop.size[0]
     shrink = np.array([[sx], [sy]])
     matrix = crop.matrix * shrink
     matrix[:, 2:] += 0.5 * shrink - 0.5
-    return Crop(matrix, (height, width), crop.source_size, crop.flipped), True
+    return Crop(matrix, (height, width), crop.source_size, crop.flipped), gain
 
 
 def _scene(layers: Layers, rng: np.random.Generator, photos: Backgrounds) -> Array:
@@ -103,7 +106,7 @@ def _develop(radiance: Array, behind: Array, rng: np.random.Generator) -> Array:
     middle = float(np.median(radiance[::5])) + 1e-4
     mood = float(cv2.mean(behind)[1]) / 255
     target = 0.1 + 0.25 * mood if rng.random() < 0.5 else 0.2
-    exposure = (target / middle) ** rng.uniform(0.2, 0.6) * np.exp(rng.normal(0, 0.3))
+    exposure = (target / middle) ** rng.uniform(0.2, 0.6) * np.exp(rng.normal(-0.35, 0.4))
     out: Array = _DISPLAY[np.clip(radiance * (exposure * _STEPS / 2), 0, _STEPS - 1).astype(np.int16)]
     return out
 

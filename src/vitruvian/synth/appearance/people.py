@@ -129,6 +129,7 @@ def _iris(out: Surfaces, run: slice, _skin: Array, _fine: Array, person: Person,
     out.gloss[run], out.power[run] = 0.8, 80
 
 
+DARK = 0.5  # of garments are black, navy, dark grey: people on photos are mostly darker than what is behind them
 _FEATURES: dict[str, Callable[[Surfaces, slice, Array, Array, Person, np.random.Generator], None]] = {
     "lips": _lips, "brow": _brow, "beard": _beard, "nail": _nail, "iris": _iris,
 }  # fmt: skip
@@ -161,6 +162,8 @@ def _dress(out: Surfaces, run: slice, name: str, layers: Layers, rng: np.random.
         out.albedo[run] = _footwear(rest, name, rng)
     else:
         out.albedo[run] = textures.garment(rng, rest, pixel, photos, 0.5 if name == "lower_cloth" else 0.0)
+    if rng.random() < DARK:
+        out.albedo[run] *= rng.uniform(0.05, 0.4)
     np.clip(out.albedo[run], 0.004, 0.92, out=out.albedo[run])
     out.height[run] = _folds(rest, rng) * (0.35 if name in ("shoe", "sock", "apparel", "headwear") else 1.0)
     leather = rng.random() < (0.4 if name == "shoe" else 0.07)

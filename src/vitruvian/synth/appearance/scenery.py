@@ -34,7 +34,7 @@ def _photos(rng: np.random.Generator, size: tuple[int, int], photos: Backgrounds
         top, left = int(rng.integers(0, size[0] - height + 1)), int(rng.integers(0, size[1] - width + 1))
         image[top : top + height, left : left + width] = photos.window(rng, (height, width), (1.0, 1.5))
     if rng.random() < 0.5:
-        image = cv2.addWeighted(image, 1.8, cv2.GaussianBlur(image, (0, 0), 1.0), -0.8, 0)
+        image = cv2.addWeighted(image, 2.0, cv2.GaussianBlur(image, (0, 0), 1.0), -1.0, 0)
     return image
 
 
@@ -157,9 +157,13 @@ def backdrop(rng: np.random.Generator, size: tuple[int, int], photos: Background
 
 
 def _grade(image: Array, rng: np.random.Generator) -> Array:
-    """Light and colour of another hour."""
+    """Light, contrast and colour of another hour."""
     value = np.arange(256, dtype=np.float32)[:, None] / 255
+    middle = float(cv2.mean(image)[1]) / 255
+    value = np.clip((value - middle) * np.exp(rng.normal(0.45, 0.25)) + middle, 0, 1)
     gain = rng.uniform(0.65, 1.2) * (1 + rng.normal(0, 0.06, 3))
     table = np.clip(255 * gain * value ** np.exp(rng.normal(0, 0.2)) + rng.normal(0, 5), 0, 255).astype(np.uint8)
-    out: Array = cv2.LUT(image, table[None])
+    pale = float(rng.uniform(0.0, 0.4))  # contrast alone would leave colours too vivid
+    mix = np.full((3, 3), pale / 3, np.float32) + (1 - pale) * np.eye(3, dtype=np.float32)
+    out: Array = cv2.transform(cv2.LUT(image, table[None]), mix)
     return out
