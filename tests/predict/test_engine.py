@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vitruvian.device import choose_compute
+from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import UsageError
 from vitruvian.model import build
 from vitruvian.model.fast import FastDeconvHead
-from vitruvian.predict.engine import passes, prepare, views_at_once
-from vitruvian.types import HeadSpec
+from vitruvian.predict.engine import check_engine, passes, prepare, views_at_once
+from vitruvian.predict.pipeline import load
+from vitruvian.types import HeadSpec, ModelSpec
 
 from .conftest import SPEC
 
@@ -28,6 +29,35 @@ def test_official_heads_run_as_matrix_products_on_a_cpu_and_say_the_same() -> No
     assert all(isinstance(head, FastDeconvHead) for head in fast.heads.values())
     for task, output in before.items():
         torch.testing.assert_close(after[task], output, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("spec", [SPEC, OFFICIAL], ids=["shuffle", "official"])
+@pytest.mark.parametrize(("dtype", "allowed"), [("fp32", 1e-4), ("bf16", 0.03)])
+def test_openvino_says_the_same_for_any_number_of_views(spec: ModelSpec, dtype: str, allowed: float) -> None:
+    pytest.importorskip("openvino", reason="the engine openvino needs the extra of this name")
+    torch.manual_seed(0)
+    model = build(spec).eval()
+    views = [torch.randn(count, 3, *spec.size) for count in (1, 3, 2)]
+    with torch.inference_mode():
+        exact = [{name: output.clone() for name, output in model(pixels).items()} for pixels in views]
+        fast = prepare(model, choose_compute("cpu", dtype), "openvino")
+        for pixels, wanted in zip(views, exact, strict=True):
+            said = fast(pixels.to(choose_compute("cpu", dtype).dtype))
+            assert said.keys() == wanted.keys()
+            for name, output in wanted.items():
+                assert float((said[name] - output).norm() / output.norm()) < allowed
+        first = next(iter(exact[0]))
+        assert fast(views[0], [first]).keys() == {first}
+    assert not list(model.parameters())
+
+
+def test_openvino_is_never_replaced_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="the engine openvino needs the extra of this name")
+    with pytest.raises(UsageError, match="runs on a CPU, not on cuda"):
+        check_engine("openvino", Compute(torch.device("cuda"), torch.bfloat16))
+    monkeypatch.setattr("vitruvian.predict.openvino.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r'Fix: pip install "vitruvian\[openvino\]"'):
+        load(engine="openvino", device="cpu")
 
 
 def test_bf16_is_in_the_weights() -> None:

@@ -2,7 +2,7 @@
 
 On a CPU the official heads become matrix products (`model.fast`). In bf16 the weights themselves are bf16, which spares a
 conversion at every layer; norms and softmax still sum in float32. `compile` lets TorchInductor fuse the backbone and fold its
-weights: half a minute at the first photo that only long jobs earn back.
+weights: half a minute at the first photo that only long jobs earn back. `openvino` hands the model to that library.
 """
 
 from __future__ import annotations
@@ -18,24 +18,32 @@ from vitruvian.errors import UsageError, unknown_name
 from vitruvian.model import Model
 from vitruvian.model.fast import FastDeconvHead
 from vitruvian.model.heads import DeconvHead
+from vitruvian.predict.openvino import OpenVINO, check_openvino
 from vitruvian.types import ModelSpec
 
-Engine: TypeAlias = Literal["eager", "compile"]
+Engine: TypeAlias = Literal["eager", "compile", "openvino"]
 ENGINES = get_args(Engine)
 TOKENS_AT_ONCE = {"cpu": 3072, "cuda": 8 * 3072, "mps": 2 * 3072}  # of one pass: bounds memory; a CPU gains nothing beyond
 
 
-def check_engine(engine: str) -> None:
-    """UsageError for an unknown engine."""
+def check_engine(engine: str, compute: Compute) -> None:
+    """UsageError for an unknown engine, or one that does not run there."""
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
+    if engine == "openvino":
+        check_openvino(compute)
 
 
-def prepare(model: nn.Module, compute: Compute, engine: str = "eager") -> Model:
-    """The model, changed in place into the form that runs fastest there. Its input must be of `compute.dtype`."""
-    check_engine(engine)
+def prepare(model: nn.Module, compute: Compute, engine: str = "eager") -> nn.Module:
+    """The model in the form that runs fastest there, called as a `Model`; the given one must not be used any more.
+
+    Its input must be of `compute.dtype`.
+    """
+    check_engine(engine, compute)
     if not isinstance(model, Model):
         raise UsageError("a pretraining model has nothing to say about a photo. Fix: fine-tune it first.")
+    if engine == "openvino":
+        return OpenVINO(model, compute)
     if compute.device.type == "cpu":
         for name, head in model.heads.items():
             if isinstance(head, DeconvHead):

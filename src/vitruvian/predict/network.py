@@ -8,12 +8,11 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitruvian.device import Compute
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import make_crop, warp, warp_area
-from vitruvian.model import Model
 from vitruvian.predict.engine import passes, prepare, views_at_once
 from vitruvian.tasks import TASKS, task
 from vitruvian.tasks.base import Task
@@ -57,7 +56,7 @@ def input_of(image: Array, crops: Sequence[Crop], spec: ModelSpec) -> Tensor:
     return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
 
 
-def outputs_of(model: Model, pixels: Tensor, tasks: Sequence[Task], flip_test: bool = False) -> dict[str, Tensor]:
+def outputs_of(model: nn.Module, pixels: Tensor, tasks: Sequence[Task], flip_test: bool = False) -> dict[str, Tensor]:
     """One backbone pass for the heads of these tasks, (B, 3, H, W) -> task name -> output.
 
     flip_test: a second pass over the mirrored input, turned back by each task, and the mean of both (for heatmaps as in the

@@ -49,14 +49,15 @@ def load(
     device: `auto`, `cpu`, `cuda`, `mps`; dtype: `auto`, `fp32`, `bf16`;
     flip_test: the mean of the photo's answer and its mirror image's, in twice the time;
     fit: how dense models see a photo, `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole
-    frame), or `lite` for all models (as the official lite release); engine: `eager`, or `compile` for long jobs.
+    frame), or `lite` for all models (as the official lite release);
+    engine: `eager`, `compile` for long jobs, or `openvino`, the fastest on a CPU where it is installed.
     min_score, nms, max_people, oks_nms: which people stay, found or given; see `Selection`.
     Raises UsageError for an unknown name or an absent device, WeightsError for a file that does not fit.
     """
     selection = Selection(min_score, nms, max_people, oks_nms)
     check_detector(detector, selection)
-    check_engine(engine)
     compute = choose_compute(device, dtype)
+    check_engine(engine, compute)
     models = [model] if isinstance(model, str | Path) else list(model)
     if not models:
         raise UsageError("no model given. Allowed: one or more names or files.")

@@ -34,7 +34,8 @@ class Report:
         """Model, boxes, device and precision really used."""
         names = predictor.choose(options.tasks)
         made = predictor.made_by(predictor.boxes_from(names, options.boxes.name if options.boxes else None))
-        flipped = (", compiled" if made.engine == "compile" else "") + (", with flip test" if made.flip_test else "")
+        engine = {"eager": "", "compile": ", compiled"}.get(made.engine, f" by {made.engine}")
+        flipped = engine + (", with flip test" if made.flip_test else "")
         self.say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
         if made.selection:
             told = ", ".join(f"{name.replace('_', '-')} {value:g}" for name, value in made.selection.items())
