@@ -1,11 +1,11 @@
 """Official-size models on a CPU, ours against the official way, in interleaved rounds of one process.
 
-python benchmarks/speed_cpu.py --out docs/results [--rounds 3] [--tasks pose308 seg28 depth normal] [--engines eager compile]
+python benchmarks/speed_cpu.py --out docs/results [--rounds 3] [--tasks pose308 ...] [--engines eager compile openvino]
 
 Random weights of the 0.3B model at 1024x768, the same on both sides; one photo of a size that people have, one person; from the
 file of the photo to the files of the result. The reference is benchmarks/reference (fp32, eager, flip test off). Ratios are
 medians over rounds of (reference time / our time of the same round); the first round of every path warms up, uncounted.
-Writes speed-cpu.json (one row a target: name, ratio, error) and prints the tables for speed-cpu.md.
+Puts its rows into speed-cpu.json (one a target: name, ratio, error) and makes the tables of speed-cpu.md.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ import cv2
 import numpy as np
 import torch
 from reference import official
+from rows import merge_rows
+from tables import origin, tables, write_tables
 from torch import Tensor
 
 from vitruvian import weights
 from vitruvian.device import choose_compute
-from vitruvian.evaluate.report import processor, table, write_text
+from vitruvian.evaluate.report import processor
 from vitruvian.model import Model
-from vitruvian.predict.files import Options, predict_files
+from vitruvian.predict.engine import ENGINES
+from vitruvian.predict.files import predict_files
+from vitruvian.predict.outcome import Options
 from vitruvian.predict.pipeline import Predictor
 from vitruvian.predict.sources import find_sources
 from vitruvian.tasks.pose.codec import decode_heatmaps, encode_heatmaps
@@ -202,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--engines", nargs="+", default=["eager", "compile"])
+    parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
     chosen = parser.parse_args(arguments)
     rows = [decode_row(chosen.rounds)]
     with tempfile.TemporaryDirectory() as name:
@@ -211,21 +215,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for task in chosen.tasks:
             rows += model_rows(task, chosen.engines, chosen.rounds, folder)
             print(f"{task} done", file=sys.stderr, flush=True)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    write_text(chosen.out / "speed-cpu.json", json.dumps(rows, indent=1) + "\n")
-    shown = [(r["name"], f"{r['ratio']:.1f}x", f"{r['seconds']:.3f}", f"{r['error']:.1e} {r['error_is']}") for r in rows]
-    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {chosen.rounds} rounds\n")
-    print(table(("target", "faster than officially", "s", "error"), shown))
-    parts = {
-        r["name"].split(",")[0]: (r["official_seconds"], r["official_backbone_seconds"], r["official_head_seconds"])
-        for r in rows[1:]
-    }
-    print(
-        "\n"
-        + table(
-            ("official", "s in all", "backbone", "head"), [(k, *(f"{v:.1f}" for v in values)) for k, values in parts.items()]
-        )
-    )
+    rows = [{**row, **origin(chosen.rounds)} for row in rows]
+    merge_rows(chosen.out / "speed-cpu.json", rows)
+    write_tables(chosen.out)
+    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n\n{tables(rows)}")
     print(f"\npeak memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
     return 0
 

@@ -14,7 +14,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from vitruvian.geometry import map_to_source, warp
-from vitruvian.types import Array, Classes, Crop, Depth, Normals, Person, Prediction, Value
+from vitruvian.predict.parts import parts_on_photo
+from vitruvian.types import Array, Classes, Crop, Depth, Normals, Person, Prediction
 
 OUTSIDE_BOX = 0.5
 Predictions: TypeAlias = Mapping[str, Prediction]
@@ -89,7 +90,7 @@ def _owners(people: Sequence[tuple[Person, Predictions]], size: tuple[int, int])
         window, crop = _window((seg or next(iter(said.values()))).crop, size)
         own = _in_box(person, window)
         if seg is not None:
-            part, sure = _smooth_classes(seg.value, crop)
+            part, sure = parts_on_photo(seg.value, crop)
             claim = np.where(part > 0, sure, 0) * np.where(own, 1, OUTSIDE_BOX)
         else:
             part = own.astype(np.uint8)
@@ -107,7 +108,7 @@ def _owners_of_whole(
     """The same where one model saw the whole frame: a part's pixel is the first person's in whose box it lies."""
     everywhere, crop = _window(seg.crop, size)
     ids, score = np.zeros(size, np.uint8), np.zeros(size, np.float32)
-    ids[everywhere], score[everywhere] = _smooth_classes(seg.value, crop)
+    ids[everywhere], score[everywhere] = parts_on_photo(seg.value, crop)
     owner = np.zeros(size, np.uint16)
     for number, (person, _) in reversed(list(enumerate(people, 1))):
         owner[(ids > 0) & _in_box(person, np.s_[0 : size[0], 0 : size[1]])] = number
@@ -158,29 +159,18 @@ def _in_box(person: Person, window: tuple[slice, slice]) -> Array:
     return inside
 
 
-def _smooth_classes(value: Value, crop: Crop) -> tuple[Array, Array]:
-    """Ids and probabilities on the window: each class's probability is resampled, so that edges come out smooth."""
-    if not isinstance(value, Classes):
-        raise TypeError(f"parts must be Classes, not {type(value).__name__}")
-    best, ids = np.zeros(crop.source_size, np.float32), np.zeros(crop.source_size, np.uint8)
-    for i in np.unique(value.ids):
-        score = map_to_source(np.where(value.ids == i, value.score, 0).astype(np.float32), crop, border=0)
-        better = score > best
-        best[better], ids[better] = score[better], i
-    return ids, best
+def _inside(values: Array, at: _Map) -> tuple[Array, Array]:
+    """The pixels of the window that a map (h, w[, C]) fills (bool), and its values (N[, C]) there.
 
-
-def _inside(values: Array, at: _Map) -> Array:
-    """A map (h, w[, C]) on the window, of foreground pixels only: what lies behind a silhouette does not bleed into it."""
+    Only foreground pixels of the crop count: what lies behind a silhouette does not bleed into it.
+    """
     shape = (1,) * (values.ndim - 2)
     known = at.foreground * np.isfinite(values).reshape(*values.shape[:2], -1).all(-1)
     weight = map_to_source(known, at.crop, border=0)
     share = known.reshape(*known.shape, *shape)
     total = map_to_source(np.where(share > 0, values * share, 0).astype(np.float32), at.crop, border=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        out: Array = total / weight.reshape(*weight.shape, *shape)
-    out[weight <= 0] = np.nan
-    return out
+    filled = at.mine & (weight > 0)
+    return filled, total[filled] / weight[filled].reshape(-1, *shape)
 
 
 def _depth(maps: Sequence[_Map | None], size: tuple[int, int]) -> tuple[Depth | None, tuple[tuple[float, float] | None, ...]]:
@@ -191,13 +181,12 @@ def _depth(maps: Sequence[_Map | None], size: tuple[int, int]) -> tuple[Depth | 
         if at is None or not isinstance(at.prediction.value, Depth):
             continue
         found = at.prediction.value
-        z = _inside(found.z, at)
-        mine = at.mine & np.isfinite(z)
-        near, far = (float(z[mine].min()), float(z[mine].max())) if mine.any() else (0.0, 0.0)
-        ranges.append((near, far) if mine.any() else None)
+        filled, z = _inside(found.z, at)
+        near, far = (float(z.min()), float(z.max())) if len(z) else (0.0, 0.0)
+        ranges.append((near, far) if len(z) else None)
         if found.kind == "relative":
             z = (z - near) / (far - near) if far > near else np.zeros_like(z)
-        out[at.window][mine] = z[mine]
+        out[at.window][filled] = z
     return (Depth(out, found.kind, found.unit) if found else None), tuple(ranges)
 
 
@@ -208,8 +197,6 @@ def _normals(maps: Sequence[_Map | None], size: tuple[int, int]) -> Normals | No
         if at is None or not isinstance(at.prediction.value, Normals):
             continue
         found = at.prediction.value
-        n = _inside(found.n, at)
-        mine = at.mine & np.isfinite(n).all(-1)
-        length = np.linalg.norm(n[mine], axis=-1, keepdims=True)
-        out[at.window][mine] = n[mine] / np.maximum(length, 1e-6)
+        filled, n = _inside(found.n, at)
+        out[at.window][filled] = n / np.maximum(np.linalg.norm(n, axis=-1, keepdims=True), 1e-6)
     return Normals(out, found.frame) if found else None

@@ -14,7 +14,8 @@ from torch import Tensor
 from vitruvian.errors import UsageError
 from vitruvian.geometry import map_to_source, warp
 from vitruvian.tasks.base import Metric, Task
-from vitruvian.tasks.dense import label_crop, maps_on_crops, resize_map
+from vitruvian.tasks.dense import label_crop, resize_map
+from vitruvian.tasks.labels import classes_at
 from vitruvian.types import IGNORE, Array, Classes, Crop, HeadSpec, ModelSpec, Prediction, Sample, Value
 from vitruvian.vocab import class_set
 
@@ -57,11 +58,11 @@ class Seg(Task):
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
         """Logits -> ids and their probability at the crop's size."""
+        if len(output) != len(crops):
+            raise UsageError(f"{len(output)} outputs for {len(crops)} crops")
         values: list[Value] = []
-        for logits, crop in zip(maps_on_crops(output, crops), crops, strict=True):
-            best = logits.max(0)
-            ids = logits.argmax(0).astype(np.uint8)
-            score = 1 / np.exp(logits - best).sum(0)
+        for logits, crop in zip(output.detach(), crops, strict=True):
+            ids, score = (map_.cpu().numpy() for map_ in classes_at(logits, crop.size))
             values.append(Classes(_swap(ids, self.class_set) if crop.flipped else ids, score, self.class_set))
         return values
 
