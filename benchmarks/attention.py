@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vitruvian.evaluate.report import processor, table
+from vitruvian.device import processor
+from vitruvian.evaluate.report import table
 from vitruvian.model import vit
 from vitruvian.train.step import keep_freed_memory
 

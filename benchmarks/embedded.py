@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import vitruvian
-from vitruvian.evaluate.report import processor, table
+from vitruvian.device import processor
+from vitruvian.evaluate.report import table
 
 
 def timed(work: Callable[[], object]) -> float:

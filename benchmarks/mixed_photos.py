@@ -31,7 +31,8 @@ import numpy as np
 from PIL import Image
 from tables import origin
 
-from vitruvian.evaluate.report import processor, table, write_text
+from vitruvian.device import processor
+from vitruvian.evaluate.report import table, write_text
 from vitruvian.predict.write import ENDINGS
 
 PHOTOS = Path(__file__).resolve().parents[1] / "examples" / "photos"

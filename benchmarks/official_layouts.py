@@ -30,7 +30,8 @@ from reference import official
 from torch import Tensor, nn
 
 from vitruvian import weights
-from vitruvian.evaluate.report import processor, table, write_text
+from vitruvian.device import processor
+from vitruvian.evaluate.report import table, write_text
 from vitruvian.weights import zoo
 
 REPOSITORY = Path(__file__).resolve().parents[1]

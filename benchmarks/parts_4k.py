@@ -10,7 +10,8 @@ head's grid, and a random smooth field of all 28 classes.
 Ratios are medians over interleaved rounds; the first warms up, uncounted. Memory: each way runs once in a process of its own,
 after a run on a tiny photo (which loads what is loaded once); Linux resets the process's peak before (/proc/self/clear_refs),
 and what counts is the peak (VmHWM) less what was resident (VmRSS), the way's results included. Linux only.
-Puts its rows into speed-cpu.json and the tables of speed-cpu.md: name, ratio, memory_ratio, error (share of pixels whose class is not the official one).
+Puts its rows into speed-cpu.json (name, ratio, memory_ratio, error: the share of pixels whose class is not the official one)
+and into the tables of speed-cpu.md.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from rows import merge_rows
 from tables import origin, write_tables
 from torch import Tensor
 
-from vitruvian.evaluate.report import processor, table
+from vitruvian.device import processor
+from vitruvian.evaluate.report import table
 from vitruvian.geometry import make_crop
 from vitruvian.predict.network import input_of
 from vitruvian.predict.parts import parts_on_photo

@@ -30,8 +30,7 @@ from tables import origin, tables, write_tables
 from torch import Tensor
 
 from vitruvian import weights
-from vitruvian.device import choose_compute
-from vitruvian.evaluate.report import processor
+from vitruvian.device import choose_compute, processor
 from vitruvian.model import Model
 from vitruvian.predict.engine import ENGINES
 from vitruvian.predict.files import predict_files

@@ -20,7 +20,8 @@ import numpy as np
 
 from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer
 from vitruvian.data.loader import one_thread_for_children
-from vitruvian.evaluate.report import processor, table
+from vitruvian.device import processor
+from vitruvian.evaluate.report import table
 from vitruvian.synth.appearance import people_in_sight, view
 from vitruvian.synth.dataset.generate import generate, parse_size
 

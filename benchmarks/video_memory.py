@@ -31,7 +31,8 @@ import cv2
 import numpy as np
 
 from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer
-from vitruvian.evaluate.report import processor, table
+from vitruvian.device import processor
+from vitruvian.evaluate.report import table
 from vitruvian.predict.video.parts import FRAMES
 from vitruvian.synth.appearance import Backgrounds, people_in_sight, view
 from vitruvian.synth.dataset.generate import generate

@@ -14,7 +14,7 @@ LEVELS = {
     "tasks": 2, "data": 2,
     "weights": 3,
     "train": 4, "predict": 4, "synth": 4,
-    "recipes": 5, "evaluate": 5, "keypoints": 5, "maps": 5, "depth": 5, "features": 5, "export": 5, "doctor": 5,
+    "recipes": 5, "evaluate": 5, "keypoints": 5, "maps": 5, "depth": 5, "features": 5, "export": 5, "bench": 5, "doctor": 5,
     "cli": 6,
     "__main__": 7,
 }  # fmt: skip

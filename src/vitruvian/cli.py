@@ -429,6 +429,36 @@ def models_convert(
     return convert(source, out, name, dtype, heads, overwrite)
 
 
+def bench(
+    model: Annotated[str, tyro.conf.Positional] = "vitruvian-s",
+    engines: tuple[Literal["eager", "compile", "openvino"], ...] = ("eager",),
+    dtypes: tuple[Literal["auto", "fp32", "bf16"], ...] = ("auto",),
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    tasks: tuple[Literal["pose", "seg", "depth", "normal"], ...] = (),
+    batch: int = 1,
+    rounds: int = 5,
+    photo: Path | None = None,
+    out: Path | None = None,
+) -> int:
+    """How fast a model runs here by each way, beside eager fp32: times, memory, and how far the answers move.
+
+    Args:
+        model: Name or path of weights, or random:0.3b-pose308 and the like: an official model with random weights, for which
+            no file is needed (sizes 0.3b 0.6b 1b 2b; pose17 pose133 pose308 seg28 depth normal).
+        engines: Ways to run it.
+        dtypes: Precisions of each.
+        device: Where to run; auto takes the fastest there is.
+        tasks: Of those that the model has; all if left out.
+        batch: People that go through together.
+        rounds: The ways take turns so often, after one more round that is not counted.
+        photo: Taken for one person that fills it; made-up noise if left out.
+        out: Also write all figures to this JSON file.
+    """
+    from vitruvian.bench.command import bench as measure
+
+    return measure(model, engines, dtypes, device, tasks or None, batch, rounds, photo, out)
+
+
 def doctor() -> int:
     """Show versions, devices, extras and packaged weights, and how to mend what is missing. Exit code 1 if something is."""
     from vitruvian.doctor import doctor as examine
@@ -438,7 +468,7 @@ def doctor() -> int:
 
 VERBS: dict[str, Callable[..., Any]] = {
     "predict": predict, "keypoints": keypoints, "maps": maps, "depth": depth, "features": features,
-    "synth": synth, "evaluate": evaluate, "export": export, "models": models, "doctor": doctor,
+    "synth": synth, "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
 }  # fmt: skip
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
     "keypoints": {"list": keypoints_list, "convert": keypoints_convert, "angles": keypoints_angles},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -78,3 +79,13 @@ def cpu_has_bf16() -> bool:
         return False
     flags = next((line.split() for line in info.read_text().splitlines() if line.startswith("flags")), [])
     return any(flag in flags for flag in CPU_FLAGS)
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from vitruvian import __version__
+from vitruvian.device import processor
 from vitruvian.evaluate.photos import Predictor
 
 SYNTHETIC = (
@@ -35,16 +36,6 @@ def provenance(predictor: Predictor, command: str = "") -> dict[str, Any]:
         "hardware": f"{processor()}, {os.cpu_count()} cores",
         "software": f"vitruvian {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
     }
-
-
-def processor() -> str:
-    """The processor's name as the system tells it."""
-    path = Path("/proc/cpuinfo")
-    if path.is_file():
-        for line in path.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def write_report(figures: Mapping[str, Any], out: Path) -> None:

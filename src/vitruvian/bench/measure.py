@@ -1,0 +1,171 @@
+"""Ways to run one model take turns on the same photo; what each took, held and said is kept apart."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitruvian.device import Compute
+from vitruvian.geometry import make_crop
+from vitruvian.predict.network import Network, input_of, outputs_of
+from vitruvian.types import Array, Classes, Depth, Keypoints, Normals, Person, Value
+
+STAGES = ("prepare", "model", "decode")  # crop and normalise; backbone and heads; outputs to values
+MATMUL = 4096  # side of the square product that stands for the best this device can do
+
+
+@dataclass
+class Way:
+    """One way to run a model, and what was measured. seconds: per stage, a value a round; bytes: held beyond the model."""
+
+    name: str
+    network: Network
+    ready: float = 0.0
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    bytes: int | None = None
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, list[Value]] = field(default_factory=dict)
+
+    @property
+    def totals(self) -> list[float]:
+        """Seconds of every round, all stages together."""
+        return [sum(parts) for parts in zip(*self.seconds.values(), strict=True)]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every way is asked: the people of a photo (H, W, 3) uint8 RGB, for these tasks."""
+
+    image: Array
+    people: Sequence[Person]
+    tasks: Sequence[str]
+
+
+@torch.inference_mode()
+def ask(way: Way, question: Question, counted: bool = True) -> None:
+    """One round of one way."""
+    network, device = way.network, way.network.compute.device
+    tasks = [network.tasks[name] for name in question.tasks]
+    spec, size = network.spec, question.image.shape[:2]
+    crops = [make_crop(person.box, spec.size, size, spec.fit, spec.box_padding) for person in question.people]
+    peak = _Peak(network.compute)
+    times = [_now(device)]
+    pixels = input_of(question.image, crops, spec).to(device, network.compute.dtype)
+    times.append(_now(device))
+    outputs = outputs_of(network.model, pixels, tasks, network.flip_test)
+    times.append(_now(device))
+    values = {task.name: task.decode(outputs[task.name].float(), crops, spec) for task in tasks}
+    times.append(_now(device))
+    way.values = values
+    way.outputs = {name: output.float().cpu() for name, output in outputs.items()}
+    if counted:
+        way.bytes = max(filter(None, (way.bytes, peak.bytes())), default=None)
+        for stage, (begin, end) in zip(STAGES, pairwise(times), strict=True):
+            way.seconds[stage].append(end - begin)
+
+
+def warm_up(way: Way, question: Question) -> None:
+    """The first round, which compiles and fills caches; its seconds are kept apart."""
+    begin = time.perf_counter()
+    ask(way, question, counted=False)
+    way.ready += time.perf_counter() - begin
+
+
+def errors(way: Way, reference: Way) -> dict[str, float]:
+    """How far the answers of a way are from the reference's, per task: of the head's output, and in the task's own unit."""
+    told: dict[str, float] = {}
+    for task, exact in reference.outputs.items():
+        told[f"{task}: output, relative L2"] = float((way.outputs[task] - exact).norm() / exact.norm())
+        pairs = list(zip(way.values[task], reference.values[task], strict=True))
+        unit, distance = DISTANCES[type(pairs[0][0])]
+        told[f"{task}: {unit}"] = float(np.median([distance(*pair) for pair in pairs]))
+    return told
+
+
+def _moved(one: Any, other: Any) -> float:
+    return float(np.median(np.linalg.norm(one.xy - other.xy, axis=-1)))
+
+
+def _agree(one: Any, other: Any) -> float:
+    return 100 * float((one.ids == other.ids).mean())
+
+
+def _apart(one: Any, other: Any) -> float:
+    return float(np.median(np.abs(one.z - other.z) / max(float(np.ptp(other.z)), 1e-9)))
+
+
+def _turned(one: Any, other: Any) -> float:
+    across = np.linalg.norm(np.cross(one.n, other.n), axis=-1)  # with this, small angles keep their digits
+    return float(np.rad2deg(np.median(np.arctan2(across, (one.n * other.n).sum(-1)))))
+
+
+DISTANCES: Mapping[type[Value], tuple[str, Callable[[Any, Any], float]]] = {
+    Keypoints: ("points, median px", _moved),
+    Classes: ("pixels of the same part, %", _agree),
+    Depth: ("depth, median share of the range", _apart),
+    Normals: ("normals, median degrees", _turned),
+}
+
+
+def best_flops(compute: Compute, rounds: int = 5) -> float:
+    """Operations a second of a large matrix product on this device in this precision."""
+    a, b = (torch.randn(MATMUL, MATMUL, device=compute.device, dtype=compute.dtype) for _ in "ab")
+    seconds = []
+    for _ in range(rounds + 1):
+        begin = _now(compute.device)
+        a @ b
+        seconds.append(_now(compute.device) - begin)
+    return 2 * MATMUL**3 / statistics.median(seconds[1:])
+
+
+def _now(device: torch.device) -> float:
+    """Seconds, when all that was asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    return time.perf_counter()
+
+
+class _Peak:
+    """Memory that a round takes beyond what was held before it: of the GPU, or of this process (Linux; else unknown)."""
+
+    def __init__(self, compute: Compute) -> None:
+        self.cuda = compute.device if compute.device.type == "cuda" else None
+        if self.cuda:
+            torch.cuda.reset_peak_memory_stats(self.cuda)
+            self.before: int | None = torch.cuda.memory_allocated(self.cuda)
+        else:
+            self.before = _memory("VmRSS") if _forget_peak() else None
+
+    def bytes(self) -> int | None:
+        """Since the beginning."""
+        if self.before is None:
+            return None
+        highest = torch.cuda.max_memory_allocated(self.cuda) if self.cuda else _memory("VmHWM")
+        return None if highest is None else max(0, highest - self.before)
+
+
+def _forget_peak() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _memory(name: str) -> int | None:
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    lines = (line.split() for line in status.read_text().splitlines())
+    return next((1024 * int(words[1]) for words in lines if words and words[0] == f"{name}:"), None)
