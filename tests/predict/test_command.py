@@ -156,17 +156,15 @@ def test_what_a_killed_run_left_half_written_is_removed(predict: Any, photo: Pho
 
 
 def test_an_unexpected_defect_costs_one_photo(predict: Any, photo: Photo, tmp_path: Path, monkeypatch: Any) -> None:
-    photo("a.jpg"), photo("b.jpg")
-    real = pipeline.Predictor.predict_photo
-    calls: list[int] = []
+    photo("a.jpg", size=(70, 90)), photo("b.jpg")
+    real = pipeline.Predictor.predict_photos
 
-    def sometimes(*args: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 1:
+    def sometimes(self: Any, photos: Any, *rest: Any) -> Any:
+        if any(one.size == (70, 90) for one in photos):
             raise ZeroDivisionError("by zero")
-        return real(*args)
+        return real(self, photos, *rest)
 
-    monkeypatch.setattr(pipeline.Predictor, "predict_photo", sometimes)
+    monkeypatch.setattr(pipeline.Predictor, "predict_photos", sometimes)
     code, _, problems = predict(tmp_path / "photos", "--tasks", "pose")
     assert code == 1 and "a.jpg: unexpected ZeroDivisionError: by zero. Fix: please report it" in problems
     assert files_below(tmp_path / "out") == ["b.json"]
@@ -421,14 +419,14 @@ class TestBadInput:
         assert (out / "a.parts.png").read_bytes() == before
 
     def test_too_large_for_the_memory(self, predict: Any, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = pipeline.Predictor.predict_photo
+        real = pipeline.Predictor.predict_photos
 
-        def predict_photo(self: Any, given: Any, *rest: Any) -> Any:
-            if given.size == (70, 90):
+        def predict_photos(self: Any, photos: Any, *rest: Any) -> Any:
+            if any(one.size == (70, 90) for one in photos):
                 raise MemoryError
-            return real(self, given, *rest)
+            return real(self, photos, *rest)
 
-        monkeypatch.setattr(pipeline.Predictor, "predict_photo", predict_photo)
+        monkeypatch.setattr(pipeline.Predictor, "predict_photos", predict_photos)
         code, told, problems = predict(photo("a.jpg", size=(70, 90)), photo("b.jpg"))
         assert code == 1 and "1 done, 1 failed" in told and "a.jpg: not enough memory" in problems
 
@@ -504,7 +502,8 @@ class TestBadInput:
         code, _, problems = predict(tmp_path / "photos")
         assert code == 1
         assert problems.startswith("interrupted: 1 done; 1 person;") and "goes on from here" in problems
-        assert files_below(tmp_path / "out") == [f"a.{ending}" for ending in ENDINGS]
+        whole = [[f"{name}.{ending}" for name in names for ending in ENDINGS] for names in ("a", "ac")]
+        assert sorted(files_below(tmp_path / "out")) in [sorted(names) for names in whole]  # the next may be written already
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_in_the_middle(self, photo: Photo, tiny: Path, tmp_path: Path, number: int) -> None:

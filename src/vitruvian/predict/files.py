@@ -1,16 +1,22 @@
-"""Many photos, one after the other: what is done is skipped, what fails is told, everything else is finished."""
+"""Many photos, in order: what is done is skipped, what fails is told, everything else is finished.
+
+Photos are read ahead and results written behind, in threads; the models run in the caller's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from vitruvian.errors import InputError, UsageError
+from vitruvian.predict.ahead import staged
 from vitruvian.predict.boxes import BoxFile, digest, people_of, read_boxes
 from vitruvian.predict.detect import PHOTOS_AT_ONCE
-from vitruvian.predict.images import Photo, read_photo
+from vitruvian.predict.images import MAX_PIXELS, Photo, read_photo
 from vitruvian.predict.outcome import (
     Options,
     Outcome,
@@ -23,9 +29,12 @@ from vitruvian.predict.outcome import (
 )
 from vitruvian.predict.pipeline import Predictor
 from vitruvian.predict.record import Record
+from vitruvian.predict.result import ImageResult
 from vitruvian.predict.sources import Problem, Source
 from vitruvian.predict.write import ENDINGS, is_done, is_same, write_result
 from vitruvian.types import Person
+
+PIXELS_AT_ONCE = 32_000_000  # of photos between reading and having written, about 100 bytes each; a larger photo goes alone
 
 
 def predict_files(predictor: Predictor, sources: Sequence[Source], options: Options) -> Iterator[Outcome]:
@@ -42,9 +51,18 @@ def predict_files(predictor: Predictor, sources: Sequence[Source], options: Opti
         matched, problems = given.match(sources)
     yield from (Outcome(problem.name, "failed", problem.message) for problem in problems)
     job = _Job(predictor, options, names, given, matched)
-    step = PHOTOS_AT_ONCE[predictor.compute.device.type]
-    for start in range(0, len(sources), step):
-        yield from job.do(sources[start : start + step])
+    predictor.made_by(predictor.boxes_from(names, "given" if given else None))  # whose detector is loaded in this thread
+    together = PHOTOS_AT_ONCE[predictor.compute.device.type]
+    yield from staged(sources, _pixels, job.open, job.compute, job.write, PIXELS_AT_ONCE, together)
+
+
+def _pixels(source: Source) -> int:
+    """What the header of a photo says; nothing where it says nothing, for then the photo is not read either."""
+    try:
+        with Image.open(source.path) as image:
+            return min(image.width * image.height, MAX_PIXELS)
+    except Exception:  # readers of damaged files raise whatever they stumble over; reading it tells what
+        return 0
 
 
 def _protect(sources: Sequence[Source], out: Path) -> None:
@@ -70,6 +88,14 @@ class _Opened:
 
 
 @dataclass(frozen=True)
+class _Answered:
+    """A photo that was predicted, and is to be written."""
+
+    opened: _Opened
+    result: ImageResult
+
+
+@dataclass(frozen=True)
 class _Job:
     predictor: Predictor
     options: Options
@@ -77,23 +103,64 @@ class _Job:
     given: BoxFile | None
     matched: dict[str, str]
 
-    def do(self, sources: Sequence[Source]) -> Iterator[Outcome]:
-        """Some photos, whose people are looked for together."""
-        opened = [attempt(partial(self._open, source), source.path, "photo", self.options.out) for source in sources]
-        found = self._find([one for one in opened if isinstance(one, _Opened)])
-        for source, one in zip(sources, opened, strict=True):
-            if isinstance(one, _Opened):
-                one = attempt(partial(self._finish, one, found.get(source.stem)), source.path, "photo", self.options.out)
-            yield one
+    def open(self, sources: Sequence[Source]) -> list[_Opened | Outcome]:
+        """Some photos read, as far as they can be and are not yet done."""
+        return [attempt(partial(self._open, source), source.path, "photo", self.options.out) for source in sources]
 
-    def _find(self, opened: Sequence[_Opened]) -> dict[str, list[Person]]:
-        """Stem of a photo -> its people; where something stands in the way, nothing: each then fails, or not, alone."""
-        if self.given or len(opened) < 2 or self.predictor.boxes_from(self.names):
-            return {}
-        found = attempt(lambda: self.predictor.find([one.photo for one in opened]), Path(), "photo", self.options.out)
+    def compute(self, opened: Sequence[_Opened | Outcome]) -> Iterator[_Answered | Outcome]:
+        """Their people, who are looked for together and share the models' passes."""
+        found = self._find([one for one in opened if isinstance(one, _Opened)])
+        answers = self._together([one for one in opened if isinstance(one, _Opened)], found)
+        for one in opened:
+            if isinstance(one, Outcome):
+                yield one
+                continue
+            result: ImageResult | Outcome | None = answers.get(one.source.path)
+            if result is None:
+                result = attempt(partial(self._alone, one, found), one.source.path, "photo", self.options.out)
+            yield result if isinstance(result, Outcome) else _Answered(one, result)
+
+    def write(self, answered: _Answered | Outcome) -> Outcome:
+        """The files of one photo."""
+        if isinstance(answered, Outcome):
+            return answered
+        return attempt(partial(self._write, answered), answered.opened.source.path, "photo", self.options.out)
+
+    def _find(self, opened: Sequence[_Opened]) -> dict[Path, list[Person]]:
+        """A photo's path -> its people; where something stands in the way, nothing: each then fails, or not, alone."""
+        if self.given:
+            return {one.source.path: self.predictor.selection.of(one.people or []) for one in opened}
+        found = attempt(lambda: self.predictor.find([one.photo for one in opened], self._by), Path(), "photo", self.options.out)
         if isinstance(found, Outcome):
             return {}
-        return {one.source.stem: people for one, people in zip(opened, found, strict=True)}
+        return {one.source.path: people for one, people in zip(opened, found, strict=True)}
+
+    def _together(self, opened: Sequence[_Opened], found: Mapping[Path, list[Person]]) -> dict[Path, ImageResult]:
+        """A photo's path -> its result; where something stands in the way, nothing, as above."""
+        if len(opened) < 2 or not found or len({one.names for one in opened}) > 1:
+            return {}
+        photos, people = [one.photo for one in opened], [found[one.source.path] for one in opened]
+        ask = partial(self.predictor.predict_photos, photos, people, opened[0].names, self._by)
+        results = attempt(ask, Path(), "photo", self.options.out)
+        if isinstance(results, Outcome):
+            return {}
+        return {one.source.path: result for one, result in zip(opened, results, strict=True)}
+
+    def _alone(self, one: _Opened, found: Mapping[Path, list[Person]]) -> ImageResult:
+        people = found.get(one.source.path)
+        if people is None:
+            (people,) = self.predictor.find([one.photo], self._by)
+        return self.predictor.predict_photos([one.photo], [people], one.names, self._by)[0]
+
+    def _write(self, answered: _Answered) -> Outcome:
+        one, source = answered.opened, answered.opened.source
+        record = write_result(answered.result, self.options.out, source.stem, source.name, one.wanted, one.draw, one.before)
+        return Outcome(str(source.path), "done", record=record, path=self.options.out / f"{source.stem}.json")
+
+    @property
+    def _by(self) -> str | None:
+        """Where the boxes come from, if not from the detector."""
+        return self.predictor.boxes_from(self.names, self.given.path.name if self.given else None)
 
     def _open(self, source: Source) -> _Opened | Outcome:
         path = self.options.out / f"{source.stem}.json"
@@ -111,13 +178,6 @@ class _Job:
         if self.given and source.stem not in self.matched:
             photo = replace(photo, notes=(*photo.notes, f"no box in {boxes}"))
         return _Opened(source, photo, checked, names, draw, wanted, before)
-
-    def _finish(self, one: _Opened, found: list[Person] | None) -> Outcome:
-        source = one.source
-        boxes = self.given.path.name if self.given else None
-        result = self.predictor.predict_photo(one.photo, one.people, one.names, boxes, found)
-        record = write_result(result, self.options.out, source.stem, source.name, one.wanted, one.draw, one.before)
-        return Outcome(str(source.path), "done", record=record, path=self.options.out / f"{source.stem}.json")
 
     def _before(self, path: Path, source: Source, wanted: Record) -> Record | None:
         """The record of an earlier run; InputError where it is of another photo, or where files of others would be replaced."""
