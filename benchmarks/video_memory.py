@@ -1,11 +1,12 @@
 """Does `vitruvian predict` hold a long clip in constant memory, and does a killed run go on to the same result?
 
-python benchmarks/video_memory.py [--frames 1000] [--sizes 320x180 640x360 1280x720] [--kills 3] [--out docs/results/video.json]
+python benchmarks/video_memory.py [--frames 1000] [--sizes 320x180 640x360 1280x720] [--kills 3] [--out docs/results]
 
 For each size (width x height) a clip is made: synthetic people walk before a photo, come and go, the frames at uneven times,
 with sound. `predict` does it in a process of its own whose resident memory is read from /proc twice a second; then again,
 killed by signal 9 at random moments and called anew each time. All results of both must be the same: bytes of the JSON lines,
 the table and the record; times, pixels and sound of the overlay. Linux only. Exit code 1 if memory grows or anything differs.
+Puts a row a size into video.json, the others stay.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from rows import merge_rows
 
 from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer
 from vitruvian.device import processor
@@ -102,10 +104,11 @@ def make_clip(path: Path, people: Sequence[np.ndarray], frames: int, size: tuple
 
 @dataclass
 class Run:
-    """Seconds it took and MB of resident memory, twice a second."""
+    """Seconds it took and MB of resident memory, twice a second; peaks: frames on disk -> MB at most until then."""
 
     seconds: float = 0.0
     memory: list[float] = field(default_factory=list)
+    peaks: dict[int, float] = field(default_factory=dict)
 
     @property
     def steady(self) -> list[float]:
@@ -125,8 +128,10 @@ def predict(clip: Path, out: Path, kill_at: float | None = None) -> Run:
     process = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL)
     reached: float | None = None
     while process.poll() is None:
-        run.memory.append(resident(process.pid))
+        run.memory.append(megabytes(process.pid, "VmRSS"))
         done = pieces(out, clip) * FRAMES
+        if done and done not in run.peaks:
+            run.peaks[done] = megabytes(process.pid, "VmHWM")
         if kill_at is not None and done >= kill_at // FRAMES * FRAMES:
             reached = reached or time.monotonic()
             if time.monotonic() - reached >= kill_at % FRAMES / FRAMES * 10:
@@ -140,12 +145,13 @@ def predict(clip: Path, out: Path, kill_at: float | None = None) -> Run:
     return run
 
 
-def resident(process: int) -> float:
+def megabytes(process: int, what: str) -> float:
+    """VmRSS is what is resident now, VmHWM the most that ever was."""
     try:
         text = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmRSS")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith(what)), 0.0)
 
 
 def pieces(out: Path, clip: Path) -> int:
@@ -180,6 +186,7 @@ def measure(folder: Path, people: Sequence[np.ndarray], frames: int, size: tuple
     summary = json.loads((folder / "whole" / f"{clip.stem}.json").read_text())
     third = max(len(whole.steady) // 3, 1)
     return {
+        "name": f"{frames} frames of {size[1]}x{size[0]}",
         "size": f"{size[1]}x{size[0]}",
         "frames": frames,
         "tracks": len(summary["tracks"]),
@@ -189,6 +196,7 @@ def measure(folder: Path, people: Sequence[np.ndarray], frames: int, size: tuple
         "mb_first_third": round(float(np.median(whole.steady[:third]))),
         "mb_last_third": round(float(np.median(whole.steady[-third:]))),
         "mb_peak": round(max(whole.memory)),
+        "mb_peak_until_frame": {str(done): round(peak) for done, peak in whole.peaks.items() if peak},
         "mb_by_tenth": [round(float(np.median(part))) for part in np.array_split(whole.memory, 10)],
         "growth": round(whole.growth / float(np.median(whole.steady)), 4),
         "killed_at_frames": [round(moment) for moment in moments],
@@ -220,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table((*head, "same after kills"), [[*(str(row[key]) for key in head), str(all(row["same"].values()))] for row in rows])
     )
     if chosen.out:
-        chosen.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        merge_rows(chosen.out / "video.json", rows)
     return 0 if all(row["growth"] < GROWTH and all(row["same"].values()) for row in rows) else 1
 
 

@@ -27,6 +27,15 @@ def test_skeleton_is_consistent(name: str) -> None:
     assert sorted(i for group in s.groups.values() for i in group) == list(range(count))
 
 
+@pytest.mark.parametrize("name", ["wholebody133", "halpe26", "openpose25", "mediapipe33"])
+def test_feet_have_the_colour_of_their_side(name: str) -> None:
+    s = vocab.skeleton(name)
+    for side in ("left", "right"):
+        foot = [i for i, word in enumerate(s.names) if word.startswith(side) and ("toe" in word or word.endswith("heel"))]
+        assert foot and {s.colors[i] for i in foot} == {s.colors[s.index(f"{side}_ankle")]}
+    assert s.colors[s.index("left_heel")] != s.colors[s.index("right_heel")]
+
+
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_skeleton_equals_its_table(name: str, shared: Path) -> None:
     table = json.loads((shared / "tables" / f"{TABLES[name]}.json").read_text())

@@ -110,7 +110,9 @@ def _sides(result: ImageResult) -> Iterator[Entry]:
         return
     names = skeleton(pose.skeleton)
     for side in ("left", "right"):
-        yield Entry(f"{side} side of the body", _chip(names.colors[names.index(f"{side}_elbow")]))
+        elbow = names.index(f"{side}_elbow")
+        color = next(link.color for link in names.links if elbow in (link.start, link.end))
+        yield Entry(f"{side} side of the body", _chip(color))
 
 
 def _depth(result: ImageResult) -> Iterator[Entry]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from vitruvian.predict.legend import INK, PAPER, REST, ROW, Group, credit_of, fitted, font, key_of, laid_out
+from vitruvian.predict.marks import draw_marks, mark_of
 from vitruvian.predict.result import ImageResult
 from vitruvian.tasks import TASKS
 from vitruvian.types import Array, Classes, Crop, Depth, Keypoints, Normals, Prediction, Value
@@ -22,7 +23,7 @@ GAP, STRIP, TITLE = 16, 32, 18  # px between panels, of the line over each, and 
 SHAPE, EMPTY = 1.7, 0.5  # width over height that a sheet comes near to; what an empty place costs against it
 TITLES = {"pose": "pose", "seg": "body parts", "depth": "depth", "normal": "surface normals"}
 DARK = frozenset({"depth", "normal"})  # drawn over a dimmed grey photo, so that their colours are all that is seen
-BOX, EDGE = (255, 200, 40), (40, 30, 0)  # a person's frame, and its outline against bright photos
+STROKE, LETTERS = 2, (14, 18)  # px of a person's box in a panel: its line, and the least and largest letters of its number
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,12 @@ def _count(result: ImageResult) -> str:
 
 
 def _with_boxes(photo: Array, result: ImageResult) -> Array:
+    """The people's numbers are those of the list of people, and of the owner map."""
     out = photo.copy()
-    height, width = photo.shape[:2]
-    inset = min(2.0 * FINE, width / 4, height / 4)  # a box at the border of the photo is seen whole
-    high = np.array([width, height] * 2) - 1 - inset
-    for color, stroke in ((EDGE, 4 * FINE), (BOX, 2 * FINE)):
-        for found in result.people:
-            corners = np.clip(_edges_to_panel(found.person.box, result.size, (height, width)), inset, high)
-            x0, y0, x1, y1 = np.round(corners * 16).astype(int).tolist()
-            cv2.rectangle(out, (x0, y0), (x1, y1), color, stroke, cv2.LINE_AA, 4)
+    panel = (photo.shape[0], photo.shape[1])
+    boxes = [_edges_to_panel(found.person.box, result.size, panel) for found in result.people]
+    marks = [mark_of(found, i, box) for i, (found, box) in enumerate(zip(result.people, boxes, strict=True), 1)]
+    draw_marks(out, marks, STROKE * FINE, (LETTERS[0] * FINE, LETTERS[1] * FINE))
     return out
 
 

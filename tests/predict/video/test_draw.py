@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from vitruvian.predict.images import from_array
+from vitruvian.predict.marks import COLORS
 from vitruvian.predict.pipeline import Predictor
 from vitruvian.predict.result import ImageResult
-from vitruvian.predict.video.draw import COLORS, GAP, LONGEST, draw, plan, raw_depth
+from vitruvian.predict.video.draw import GAP, LONGEST, draw, plan, raw_depth
 from vitruvian.types import Person
 
 from .conftest import scene

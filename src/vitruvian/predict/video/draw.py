@@ -9,9 +9,8 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
 
-from vitruvian.predict.legend import font
+from vitruvian.predict.marks import draw_marks, draw_plate, mark_of
 from vitruvian.predict.result import ImageResult, PersonResult
 from vitruvian.tasks import TASKS
 from vitruvian.tasks.depth import depth_colors
@@ -20,14 +19,10 @@ from vitruvian.types import Array, Classes, Crop, Keypoints, Normals, Prediction
 LONGEST = 1920  # px of either side of the overlay: a frame larger than that is reduced
 GAP = 4  # px between panels
 INK, PLATE, DARK = (255, 255, 255), (24, 24, 28), (16, 16, 18)
+LETTERS = 11, 26  # px, least and largest
 TITLES = {"pose": "pose", "seg": "body parts", "depth": "depth", "normal": "surface normals"}
-COLORS = (  # of tracks 1, 2, 3, …: apart from each other, readable on dark and on bright
-    (255, 196, 40), (64, 196, 255), (124, 220, 96), (255, 112, 160), (176, 136, 255),
-    (255, 144, 64), (72, 220, 200), (232, 228, 84), (240, 104, 96), (156, 196, 232),
-)  # fmt: skip
 DIMMED = frozenset({"depth", "normal"})  # over a dark grey frame, so that their colours are all that is seen
 Range: TypeAlias = tuple[float, float]
-Color: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ def draw(result: ImageResult, layout: Layout, depth_range: Range) -> Array:
         if (top, left) == (0, 0):
             _mark(picture, result)
         if len(layout.tasks) > 1:
-            _plate(picture, (8, 8), TITLES.get(task, task), PLATE, INK)
+            draw_plate(picture, (8, 8), TITLES.get(task, task), PLATE, INK, LETTERS)
         out[top : top + panel[0], left : left + panel[1]] = picture
     return out
 
@@ -146,29 +141,9 @@ def _moved(prediction: Prediction, source: tuple[int, int], panel: tuple[int, in
 
 
 def _mark(picture: Array, result: ImageResult) -> None:
-    """Boxes and numbers of the people, in the colours of their tracks; those nearest to us last."""
+    """Boxes and numbers of the people, in the colours of their tracks."""
     scale = np.tile([picture.shape[1] / result.size[1], picture.shape[0] / result.size[0]], 2)
+    boxes = [found.person.box * scale - 0.5 for found in result.people]
+    marks = [mark_of(found, i, box) for i, (found, box) in enumerate(zip(result.people, boxes, strict=True), 1)]
     stroke = max(round(min(picture.shape[:2]) / 270), 1)
-    high = np.tile([picture.shape[1], picture.shape[0]], 2) - 1 - stroke
-    for found in sorted(result.people, key=lambda found: float(found.person.box[3])):
-        color = COLORS[((found.person.track or 1) - 1) % len(COLORS)]
-        x0, y0, x1, y1 = np.clip(np.round(found.person.box * scale - 0.5), stroke, high).astype(int).tolist()
-        cv2.rectangle(picture, (x0, y0), (x1, y1), PLATE, stroke + 2)
-        cv2.rectangle(picture, (x0, y0), (x1, y1), color, stroke)
-        if found.person.track is not None:
-            _plate(picture, (x0 - stroke // 2, y0), str(found.person.track), color, PLATE, above=True)
-
-
-def _plate(picture: Array, at: tuple[int, int], text: str, paper: Color, ink: Color, above: bool = False) -> None:
-    """Words on a small plate whose corner is at (x, y), moved inside the picture; left out where there is no room at all."""
-    letters = font(int(np.clip(min(picture.shape[:2]) / 36, 11, 26)))
-    x0, y0, x1, y1 = letters.getbbox(text)
-    pad = max(round((y1 - y0) / 3), 2)
-    width, height = round(x1 - x0) + 2 * pad, round(y1 - y0) + 2 * pad
-    if width > picture.shape[1] or height > picture.shape[0]:
-        return
-    x = min(max(at[0], 0), picture.shape[1] - width)
-    y = min(max(at[1] - height if above else at[1], 0), picture.shape[0] - height)
-    plate = Image.new("RGB", (width, height), paper)
-    ImageDraw.Draw(plate).text((pad - x0, pad - y0), text, ink, letters)
-    picture[y : y + height, x : x + width] = np.asarray(plate)
+    draw_marks(picture, [replace(mark, words=str(mark.number)) for mark in marks], stroke, LETTERS)
