@@ -6,7 +6,7 @@ Order stays, memory is bounded by what the inputs weigh (pixels), and whoever st
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from threading import Condition
 from typing import TypeVar
@@ -52,33 +52,41 @@ def staged(
     written: Callable[[Computed], Written],
     limit: int,
     together: int,
-) -> Iterator[Written]:
+) -> Generator[Written, None, None]:
     """What `written` says of each item, in order.
 
-    opened: of a few items, in a thread of its own; computed: of these, one each, in this thread; written: of one, in a third.
-    Items are taken `together`, fewer where they weigh much; no more than `limit` is held between opening and having written.
-    What a stage raises is raised here; what has been written stays.
+    weight and opened: of one and of a few items, in a thread of its own; computed: of these few, one each, in this thread;
+    written: of one, in a third. Items are taken `together`, fewer where they weigh much. No more than `limit` is held between
+    opening and having written, if no stage keeps what it has handed on, and no more than `together` results wait for the
+    writer, whatever they weigh. What a stage raises is raised here; what has been computed is written all the same. To leave
+    early, close the generator: its threads end before that returns.
     """
     budget, waiting = Budget(limit), deque[Future[Written]]()
-    reader, writer = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
-
-    def fetch(group: Sequence[tuple[Item, int]]) -> Sequence[Opened]:
-        budget.take(sum(heavy for _, heavy in group))
-        return opened([item for item, _ in group])
-
     groups = _groups(items, weight, limit, together)
+
+    def fetch() -> tuple[list[int], Sequence[Opened]] | None:
+        if (group := next(groups, None)) is None:
+            return None
+        weights = [heavy for _, heavy in group]
+        budget.take(sum(weights))
+        return weights, opened([item for item, _ in group])
+
+    def finish(box: list[Computed], heavy: int) -> Written:
+        try:
+            return written(box.pop())  # nothing else may hold it when its room is given to others
+        finally:
+            budget.give(heavy)
+
+    reader, writer = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
     try:
-        group = next(groups, None)
-        upcoming = reader.submit(fetch, group) if group else None
-        while group and upcoming:
-            current, ready = group, upcoming.result()
-            group = next(groups, None)
-            upcoming = reader.submit(fetch, group) if group else None
-            for (_, heavy), one in zip(current, computed(ready), strict=True):
-                future = writer.submit(written, one)
-                future.add_done_callback(lambda _, heavy=heavy: budget.give(heavy))  # type: ignore[misc]
-                waiting.append(future)
-                while waiting and waiting[0].done():
+        upcoming = reader.submit(fetch)
+        while (fetched := upcoming.result()) is not None:
+            upcoming = reader.submit(fetch)
+            weights, results = fetched[0], iter(computed(fetched[1]))
+            del fetched
+            for heavy in weights:
+                waiting.append(writer.submit(finish, [next(results)], heavy))
+                while waiting and (waiting[0].done() or len(waiting) > together):
                     yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -5,18 +5,17 @@ Photos are read ahead and results written behind, in threads; the models run in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-
-from PIL import Image
 
 from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.ahead import staged
 from vitruvian.predict.boxes import BoxFile, digest, people_of, read_boxes
 from vitruvian.predict.detect import PHOTOS_AT_ONCE
-from vitruvian.predict.images import MAX_PIXELS, Photo, read_photo
+from vitruvian.predict.images import Photo, pixels_of, read_photo
 from vitruvian.predict.outcome import (
     Options,
     Outcome,
@@ -37,9 +36,10 @@ from vitruvian.types import Person
 PIXELS_AT_ONCE = 32_000_000  # of photos between reading and having written, about 100 bytes each; a larger photo goes alone
 
 
-def predict_files(predictor: Predictor, sources: Sequence[Source], options: Options) -> Iterator[Outcome]:
+def predict_files(predictor: Predictor, sources: Sequence[Source], options: Options) -> Generator[Outcome, None, None]:
     """One outcome a photo, in order, and one for each problem of the boxes file.
-    UsageError for tasks the model has not, and where a result would replace a photo.
+    UsageError for tasks the model has not, and where a result would replace a photo. Close it to stop: what has been computed
+    is written, then its threads end.
     """
     names = predictor.choose(options.tasks)
     _protect(sources, options.out)
@@ -57,12 +57,7 @@ def predict_files(predictor: Predictor, sources: Sequence[Source], options: Opti
 
 
 def _pixels(source: Source) -> int:
-    """What the header of a photo says; nothing where it says nothing, for then the photo is not read either."""
-    try:
-        with Image.open(source.path) as image:
-            return min(image.width * image.height, MAX_PIXELS)
-    except Exception:  # readers of damaged files raise whatever they stumble over; reading it tells what
-        return 0
+    return pixels_of(source.path)
 
 
 def _protect(sources: Sequence[Source], out: Path) -> None:
@@ -109,16 +104,22 @@ class _Job:
 
     def compute(self, opened: Sequence[_Opened | Outcome]) -> Iterator[_Answered | Outcome]:
         """Their people, who are looked for together and share the models' passes."""
-        found = self._find([one for one in opened if isinstance(one, _Opened)])
-        answers = self._together([one for one in opened if isinstance(one, _Opened)], found)
-        for one in opened:
-            if isinstance(one, Outcome):
-                yield one
-                continue
-            result: ImageResult | Outcome | None = answers.get(one.source.path)
-            if result is None:
-                result = attempt(partial(self._alone, one, found), one.source.path, "photo", self.options.out)
-            yield result if isinstance(result, Outcome) else _Answered(one, result)
+        photos, left = [one for one in opened if isinstance(one, _Opened)], deque(opened)
+        found = self._find(photos)
+        answers = self._together(photos, found)
+        del opened, photos  # what has been written makes room, so nothing here may hold it
+        while left:
+            yield self._answer(left.popleft(), found, answers)
+
+    def _answer(
+        self, one: _Opened | Outcome, found: Mapping[Path, list[Person]], answers: dict[Path, ImageResult]
+    ) -> _Answered | Outcome:
+        if isinstance(one, Outcome):
+            return one
+        result: ImageResult | Outcome | None = answers.pop(one.source.path, None)
+        if result is None:
+            result = attempt(partial(self._alone, one, found), one.source.path, "photo", self.options.out)
+        return result if isinstance(result, Outcome) else _Answered(one, result)
 
     def write(self, answered: _Answered | Outcome) -> Outcome:
         """The files of one photo."""
