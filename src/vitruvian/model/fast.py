@@ -1,13 +1,13 @@
 """The official head on a CPU: the same numbers out of matrix products instead of transposed convolutions.
 
 A transposed convolution of kernel 4 and stride 2 makes each of its four output phases (even or odd row, even or odd column)
-from 2x2 input pixels: one matrix product a phase, of windows that all four share. The phases of the last stage stay apart
-through the 1x1 convolutions and are woven together only in the output, which has far fewer channels.
+from 2x2 input pixels: two matrix products a phase, one for each row of the window, of pairs of pixels that lie side by side.
+The phases of the last stage stay apart through the 1x1 convolutions and are woven together only in the output, which has far
+fewer channels. Norm and activation happen in blocks that the next product takes out of the cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from vitruvian.model.heads import DeconvHead
 
 EPS = 1e-5
-ROWS_AT_ONCE = 2048  # a block of rows that stays in the cache between its sums and its activation
-WINDOWS_AT_ONCE = 8192  # 2x2 windows laid out side by side for one matrix product: bounds the memory
+ROWS_AT_ONCE = 4096  # a block of rows that stays in the cache from its norm to the product that takes it
+PAIRS_AT_ONCE = 8192  # pairs of pixels laid out side by side for one matrix product: bounds the memory
 KERNEL = ((3, 1), (2, 0))  # kernel rows that an even and an odd output row takes from the input rows above and below it
 
 
@@ -27,9 +27,12 @@ class FastDeconvHead(nn.Module):
 
     def __init__(self, head: DeconvHead) -> None:
         super().__init__()
+        if not len(head.up) or head.final.bias is None:
+            raise ValueError("an official head has transposed convolutions, and a bias in its last layer")
         self.up = nn.ParameterList(_taps(cast(nn.ConvTranspose2d, layer)) for layer in head.up)
-        self.conv = nn.ModuleList(_linear(cast(nn.Conv2d, layer)) for layer in head.conv)
-        self.final = _linear(head.final)
+        self.conv = nn.ParameterList(_matrix(cast(nn.Conv2d, layer)) for layer in head.conv)
+        self.final = _matrix(head.final)
+        self.bias = _fixed(head.final.bias)
 
     @torch.inference_mode()
     def forward(self, features: Tensor) -> Tensor:
@@ -38,80 +41,89 @@ class FastDeconvHead(nn.Module):
 
     def _one(self, image: Tensor) -> Tensor:
         grid = image.permute(1, 2, 0)
-        phases = [grid.flatten(0, 1)]
-        for number, taps in enumerate(self.up):
-            if number > 0:
-                grid = _woven(phases, grid.shape[0], grid.shape[1])
-            phases = upsampled(grid, taps)
-            norm_silu_(phases)
-        for layer in self.conv:
-            phases = [layer(phase) for phase in phases]
-            norm_silu_(phases)
-        phases = [self.final(phase) for phase in phases]
-        if len(phases) == 1:
-            return phases[0].reshape(*grid.shape[:2], -1).permute(2, 0, 1)
-        return _woven(phases, grid.shape[0], grid.shape[1]).permute(2, 0, 1)
+        rows = upsampled(grid, self.up[0])
+        for taps in list(self.up)[1:]:
+            grid = _woven(silu_normed_(rows), *grid.shape[:2])
+            rows = upsampled(grid, taps)
+        for weight in self.conv:  # what its bias would add, the norm after it takes away
+            rows = silu_normed_times(rows, weight)
+        rows = silu_normed_times(rows, self.final).add_(self.bias)
+        return _woven(rows, *grid.shape[:2]).permute(2, 0, 1)
 
 
-def upsampled(grid: Tensor, taps: Tensor) -> list[Tensor]:
-    """(h, w, C) -> four phases (h * w, D), row by row: even-even, even-odd, odd-even, odd-odd. taps (4, 4 * C, D)."""
+def upsampled(grid: Tensor, taps: Tensor) -> Tensor:
+    """(h, w, C) -> (4 * h * w, D): phases even-even, even-odd, odd-even, odd-odd, each row by row. taps (4, 2, 2 * C, D)."""
     height, width = grid.shape[:2]
-    phases = [grid.new_empty((height, width, taps.shape[-1])) for _ in range(4)]
+    phases = grid.new_empty((4, height * width, taps.shape[-1]))
     padded = F.pad(grid, (0, 0, 1, 1, 1, 1))
-    band = max(1, WINDOWS_AT_ONCE // (width + 1))
+    band = max(1, PAIRS_AT_ONCE // width)
     for top in range(0, height, band):
         rows = min(band, height - top)
         near = padded[top : top + rows + 2]
-        windows = torch.cat([near[:-1, :-1], near[:-1, 1:], near[1:, :-1], near[1:, 1:]], -1).flatten(0, 1)
-        for number, phase in enumerate(phases):
-            first = (number // 2) * (width + 1) + number % 2
-            out = torch.mm(windows[first : first + rows * (width + 1) - number % 2], taps[number])
-            if number % 2:
-                out = F.pad(out, (0, 0, 0, 1))
-            phase[top : top + rows] = out.reshape(rows, width + 1, -1)[:, :width]
-    return [phase.flatten(0, 1) for phase in phases]
+        for right in range(2):
+            pairs = torch.cat([near[:, right : right + width], near[:, right + 1 : right + 1 + width]], -1)
+            for low in range(2):
+                above, below = (pairs[first : first + rows].flatten(0, 1) for first in (low, low + 1))
+                upper, lower = taps[2 * low + right]
+                out = phases[2 * low + right, top * width : (top + rows) * width]
+                torch.addmm(torch.mm(above, upper, out=out), below, lower, out=out)
+    return phases.flatten(0, 1)
 
 
-def norm_silu_(phases: Sequence[Tensor]) -> None:
-    """Instance norm (no affine) over all rows of all phases together, then SiLU, in place; sums in float32."""
-    rows = sum(len(phase) for phase in phases)
-    blocks = [block for phase in phases for block in torch.split(phase, ROWS_AT_ONCE)]
-    total = phases[0].new_zeros(phases[0].shape[1], dtype=torch.float32)
-    squares = torch.zeros_like(total)
-    shift = phases[0][: min(64, len(phases[0]))].float().mean(0)  # sums of squares about a nearby value lose no digits
-    for block in blocks:
-        near = block.float() - shift
-        total += near.sum(0)
-        squares += (near * near).sum(0)
-    mean = total / rows
-    scale = (squares / rows - mean * mean).clamp_min(0).add(EPS).rsqrt()
-    offset = -(shift + mean) * scale
-    for block in blocks:
-        block.copy_(F.silu(torch.addcmul(offset, block.float(), scale)))
+def silu_normed_(rows: Tensor) -> Tensor:
+    """Instance norm (no affine) over all rows (N, C), then SiLU, in place."""
+    mean, variance = _moments(rows)
+    for block in torch.split(rows, ROWS_AT_ONCE):
+        block.copy_(F.silu(_normed(block, mean, variance), inplace=True))
+    return rows
 
 
-def _woven(phases: Sequence[Tensor], height: int, width: int) -> Tensor:
-    """Four phases (h * w, D) -> (2h, 2w, D)."""
-    channels = phases[0].shape[-1]
-    out = phases[0].new_empty((height, 2, width, 2, channels))
-    for number, phase in enumerate(phases):
-        out[:, number // 2, :, number % 2] = phase.reshape(height, width, channels)
-    return out.reshape(2 * height, 2 * width, channels)
+def silu_normed_times(rows: Tensor, weight: Tensor) -> Tensor:
+    """What `silu_normed_` gives, times weight (C, D): (N, D), in the place of the rows where C is D."""
+    mean, variance = _moments(rows)
+    out = rows if weight.shape[0] == weight.shape[1] else rows.new_empty((len(rows), weight.shape[1]))
+    for block, result in zip(torch.split(rows, ROWS_AT_ONCE), torch.split(out, ROWS_AT_ONCE), strict=True):
+        torch.mm(F.silu(_normed(block, mean, variance), inplace=True), weight, out=result)
+    return out
+
+
+def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of the columns, float32 whatever the rows are."""
+    running = torch.zeros(2, rows.shape[1])
+    mean, variance = torch.batch_norm_update_stats(_picture(rows), running[0], running[1], 0.0)
+    return mean, variance
+
+
+def _normed(block: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    return F.batch_norm(_picture(block), mean, variance, eps=EPS)[0, :, :, 0].t()
+
+
+def _picture(rows: Tensor) -> Tensor:
+    """(N, C) -> (1, C, N, 1) whose channels come last in memory: norms of this form are vectorised and read bf16."""
+    return rows[None, :, None].permute(0, 3, 1, 2)
+
+
+def _woven(rows: Tensor, height: int, width: int) -> Tensor:
+    """(4 * h * w, D) of four phases -> (2h, 2w, D)."""
+    phases = rows.reshape(2, 2, height, width, -1)
+    return phases.permute(2, 0, 3, 1, 4).reshape(2 * height, 2 * width, -1)
 
 
 def _taps(layer: nn.ConvTranspose2d) -> nn.Parameter:
-    """Weight (C, D, 4, 4) -> (4, 4 * C, D): for each phase its 2x2 window, row by row."""
+    """Weight (C, D, 4, 4) -> (4, 2, 2 * C, D): for each phase the upper and the lower row of its window."""
     weight = layer.weight.detach()
     phases = [
-        torch.cat([weight[..., i, j] for i in KERNEL[row] for j in KERNEL[column]]) for row in range(2) for column in range(2)
+        torch.stack([torch.cat([weight[..., i, j] for j in KERNEL[column]]) for i in KERNEL[row]])
+        for row in range(2)
+        for column in range(2)
     ]
-    return nn.Parameter(torch.stack(phases), requires_grad=False)
+    return _fixed(torch.stack(phases))
 
 
-def _linear(layer: nn.Conv2d) -> nn.Linear:
-    out = nn.Linear(layer.in_channels, layer.out_channels, device="meta")
-    out.weight = nn.Parameter(layer.weight.detach().flatten(1), requires_grad=False)
-    if layer.bias is None:
-        raise ValueError("an official 1x1 convolution has a bias")
-    out.bias = nn.Parameter(layer.bias.detach(), requires_grad=False)
-    return out
+def _matrix(layer: nn.Conv2d) -> nn.Parameter:
+    """Weight (D, C, 1, 1) -> (C, D)."""
+    return _fixed(layer.weight.detach().flatten(1).t().contiguous())
+
+
+def _fixed(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach(), requires_grad=False)

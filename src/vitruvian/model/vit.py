@@ -182,7 +182,8 @@ class ViT(nn.Module):
                 if down or right:
                     image = F.pad(image, (0, right, 0, down))
             grid = self.patch(image)
-        return grid.flatten(2).transpose(1, 2), (grid.shape[2], grid.shape[3])
+        # rows in memory as they are read: sums keep the layout of their first part, so every later one would be a slow mix
+        return grid.flatten(2).transpose(1, 2).contiguous(), (grid.shape[2], grid.shape[3])
 
     def embed(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, 3, H, W) -> tokens with positions (B, [1 +] rows * cols, C), and (rows, cols)."""
