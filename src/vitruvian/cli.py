@@ -16,6 +16,7 @@ from vitruvian.errors import UsageError, VitruvianError
 Sources = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE...")]
 Results = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESULT...")]
 Overwrite = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+AsJson = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 def predict(
@@ -157,6 +158,105 @@ def evaluate(
     from vitruvian.evaluate.command import run
 
     return run(shared, out, model, synth, limit, device)
+
+
+def evaluate_keypoints(truth: Path, predictions: Path, skeleton: str | None = None, json: AsJson = False) -> int:
+    """AP and AR (OKS) of poses in a COCO results file, of the whole and of its parts.
+
+    Args:
+        truth: COCO, COCO-WholeBody, CrowdPose or 308-point labels.
+        predictions: COCO results (image_id, keypoints, score), or what `predict --coco` wrote.
+        skeleton: Set that is judged; both files are taken over to it. common114: what the 133 and the 308 points share.
+        json: One JSON object on stdout (fractions), nothing else.
+    """
+    from vitruvian.evaluate.results import keypoint_figures
+    from vitruvian.evaluate.results.command import tell
+
+    figures = keypoint_figures(truth, predictions, skeleton)
+    return tell(figures, json, figures["skeleton"])
+
+
+def evaluate_people(
+    truth: Path, predictions: Path, kind: Literal["bbox", "segm"] = "bbox", category: str = "person", json: AsJson = False
+) -> int:
+    """COCO's twelve detection figures of boxes or masks in a COCO results file.
+
+    Args:
+        truth: COCO labels of instances.
+        predictions: COCO results (image_id, category_id, bbox or segmentation, score).
+        kind: Boxes or masks.
+        category: Name of the category; all for the mean over all.
+        json: One JSON object on stdout (fractions), nothing else.
+    """
+    from vitruvian.evaluate.results import detection_stats
+    from vitruvian.evaluate.results.command import tell
+
+    return tell(detection_stats(truth, predictions, kind, None if category == "all" else category), json)
+
+
+def evaluate_parts(
+    truth: Path, predictions: Path, classes: str = "body28", masks: Path | None = None, json: AsJson = False
+) -> int:
+    """mIoU, mAcc, aAcc and the IoU of each part, of maps in folders.
+
+    Args:
+        truth: Folder of PNGs with the class in each pixel, 255 where nothing is counted; NAME.png or NAME.parts.png.
+        predictions: Folder of the same names and sizes, as `predict --tasks seg` writes it.
+        classes: Class set of both.
+        masks: Folder of PNGs NAME.png or NAME.mask.png; only pixels that are not 0 there are counted.
+        json: One JSON object on stdout (fractions), nothing else.
+    """
+    from vitruvian.evaluate.results import Folders, part_figures
+    from vitruvian.evaluate.results.command import tell
+
+    return tell(part_figures(Folders(truth, predictions, masks), classes), json, classes)
+
+
+def evaluate_depth(
+    truth: Path,
+    predictions: Path,
+    alignment: Literal["none", "scale", "scale-shift"] = "scale-shift",
+    unit: float = 0.001,
+    masks: Path | None = None,
+    json: AsJson = False,
+) -> int:
+    """RMSE, AbsRel, delta1-3 and more of depth maps in folders: of each photo, then their mean.
+
+    Args:
+        truth: Folder of NAME.npy (H, W) in metres or 16-bit NAME.png; 0, NaN and infinity are no reading.
+        predictions: Folder of the same names and sizes, as `predict --tasks depth` writes it (NAME.depth.npy).
+        alignment: Least squares, photo by photo: none for metric predictions, scale-shift for relative ones.
+        unit: Metres of the number 1 in 16-bit PNGs.
+        masks: Folder of PNGs NAME.png or NAME.mask.png; only pixels that are not 0 there are counted.
+        json: One JSON object on stdout, nothing else.
+    """
+    from vitruvian.evaluate.results import Folders, depth_figures
+    from vitruvian.evaluate.results.command import tell
+
+    how = {"none": "none", "scale": "scale", "scale-shift": "scale_shift"}[alignment]
+    return tell(depth_figures(Folders(truth, predictions, masks), how, unit), json)  # type: ignore[arg-type]
+
+
+def evaluate_normal(
+    truth: Path,
+    predictions: Path,
+    axes: Literal["camera", "opengl", "directx"] = "camera",
+    masks: Path | None = None,
+    json: AsJson = False,
+) -> int:
+    """Mean and median angle, and the share within 5, 7.5, 11.25, 22.5 and 30 degrees, of maps of normals in folders.
+
+    Args:
+        truth: Folder of NAME.npy (H, W, 3); what is not finite or not of length 1 is not counted.
+        predictions: Folder of the same names and sizes, as `predict --tasks normal` writes it (NAME.normal.npy).
+        axes: Axes of the truth; those of the predictions are camera (x right, y down, z away from the camera).
+        masks: Folder of PNGs NAME.png or NAME.mask.png; only pixels that are not 0 there are counted.
+        json: One JSON object on stdout, nothing else.
+    """
+    from vitruvian.evaluate.results import Folders, normal_figures
+    from vitruvian.evaluate.results.command import tell
+
+    return tell(normal_figures(Folders(truth, predictions, masks), axes), json)
 
 
 def export(
@@ -471,6 +571,14 @@ VERBS: dict[str, Callable[..., Any]] = {
     "synth": synth, "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
 }  # fmt: skip
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
+    "evaluate": {
+        "model": evaluate,
+        "keypoints": evaluate_keypoints,
+        "people": evaluate_people,
+        "parts": evaluate_parts,
+        "depth": evaluate_depth,
+        "normal": evaluate_normal,
+    },
     "keypoints": {"list": keypoints_list, "convert": keypoints_convert, "angles": keypoints_angles},
     "maps": {"convert": maps_convert},
     "depth": {"align": depth_align, "cloud": depth_cloud},
@@ -500,14 +608,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     verbs, prog, words = VERBS, "vitruvian", given
     description = "Human-centric vision. `vitruvian predict photo.jpg` is the first thing to try."
-    if given and given[0] in GROUPS and given != ["models"]:  # which by itself lists
+    if given and given[0] in GROUPS and not _stands_alone(given):
         verbs, prog, words = GROUPS[given[0]], f"vitruvian {given[0]}", given[1:]
-        description = VERBS[given[0]].__doc__ or ""
+        description = (VERBS[given[0]].__doc__ or "").partition("\n\n")[0]
     try:
         code = tyro.extras.subcommand_cli_from_dict(verbs, prog=prog, description=description, args=words or ["--help"])
     except SystemExit as stop:  # tyro has already said why
         return stop.code if isinstance(stop.code, int) else 2
     return int(code)
+
+
+def _stands_alone(given: list[str]) -> bool:
+    """`models` by itself lists; `evaluate` with options is `evaluate model`."""
+    options = len(given) > 1 and given[1].startswith("-") and given[1] not in ("-h", "--help")
+    return given == ["models"] or (given[0] == "evaluate" and options)
 
 
 def _tell(line: str, code: int) -> int:

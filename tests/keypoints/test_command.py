@@ -53,7 +53,7 @@ def test_list_names_every_set_and_numbers_its_points(run: Run) -> None:
     code, told, problems = run("list")
     assert code == 0 and problems == ""
     assert [line.split()[0] for line in told.splitlines()[1:]] == sorted(
-        ["coco17", "h36m17", "halpe26", "mediapipe33", "openpose18", "openpose25", "sapiens308", "wholebody133"]
+        ["coco17", "crowdpose14", "h36m17", "halpe26", "mediapipe33", "openpose18", "openpose25", "sapiens308", "wholebody133"]
     )
     code, told, _ = run("list", "openpose25")
     assert code == 0 and "   1  neck\n" in told and "   4  right_wrist  (mirror image 7 left_wrist)" in told

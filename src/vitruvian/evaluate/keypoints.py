@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from vitruvian.data.sources import Coco, Synthetic
-from vitruvian.errors import UsageError
 from vitruvian.evaluate.photos import Predictor, Subject
+from vitruvian.evaluate.results.average_precision import Found, Labelled, average_precision
 from vitruvian.tasks.pose.metric import PoseMetric
 from vitruvian.types import Array, Keypoints
 from vitruvian.vocab import keypoint_map, skeleton
 
 FRACTION = 0.1  # of the box's longer side
-STATS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
 Points: TypeAlias = "tuple[Array, Array]"  # xy (17, 2) source px, score (17,)
 
 
@@ -57,39 +54,13 @@ def oks_ap(subjects: Sequence[Subject], answers: Sequence[Points]) -> dict[str, 
         return None
     photos = {s.photo.file: i + 1 for i, s in enumerate({s.photo.file: s for s, _ in counted}.values())}
     truth, found = [], []
-    for number, (subject, (xy, score)) in enumerate(counted, 1):
-        place = {"image_id": photos[subject.photo.file], "category_id": 1}
+    for subject, (xy, score) in counted:
+        image, points = photos[subject.photo.file], np.asarray(subject.truth.keypoints, np.float64)
         x0, y0, x1, y1 = (float(v) for v in subject.truth.box)
-        points = np.asarray(subject.truth.keypoints, np.float64)
-        rest = {"id": number, "area": subject.truth.area, "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": 0}
-        truth.append({**place, **rest, "keypoints": points.ravel().tolist(), "num_keypoints": int(subject.labelled.sum())})
-        flat = np.concatenate([np.nan_to_num(xy, nan=-1e4), np.ones((17, 1))], 1).ravel().tolist()
-        found.append({**place, "keypoints": flat, "score": float(np.mean(score))})
-    return coco_stats(truth, found)
-
-
-def coco_stats(truth: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """COCO key point statistics of annotations and results in COCO's own layout, one category 1."""
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise UsageError("COCO's AP needs pycocotools. Fix: pip install 'vitruvian[evaluate]'") from error
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": i} for i in sorted({a["image_id"] for a in truth})],
-        "annotations": [dict(a) for a in truth],
-        "categories": [{"id": 1, "name": "person"}],
-        "info": {},
-    }
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes([dict(a) for a in found]), "keypoints")
-        evaluation.params.kpt_oks_sigmas = np.array(skeleton("coco17").sigmas)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return {name: float(value) for name, value in zip(STATS, evaluation.stats, strict=True)}
+        truth.append(Labelled(image, points, (x0, y0, x1 - x0, y1 - y0), subject.truth.area))
+        flat = np.concatenate([np.nan_to_num(xy, nan=-1e4), np.ones((17, 1))], 1)
+        found.append(Found(image, flat, float(np.mean(score))))
+    return average_precision(truth, found, sorted(photos.values()), range(17), skeleton("coco17").sigmas)
 
 
 def in_box(subject: Subject) -> Array:

@@ -18,10 +18,12 @@ from vitruvian.tasks.dense import label_crop, maps_on_crops, resize_map
 from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Prediction, Sample, Value
 from vitruvian.types import Depth as DepthValue
 
-Alignment: TypeAlias = Literal["scale_shift", "minmax", "none"]
+Alignment: TypeAlias = Literal["scale_shift", "scale", "minmax", "none"]
 
 SILOG_EPS = 1e-6
 NOTHING = -1.0  # target of a pixel without depth
+RELATIVE = ("abs_rel", "sq_rel", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
+SILOG_SHARE = 0.5  # of the squared mean, as in the loss
 ORDER_PAIRS = 2000
 ORDER_GAP = 0.02  # of the true range: nearer pairs have no order worth asking
 
@@ -130,9 +132,11 @@ def depth_colors(z: Array, ends: tuple[float, float] | None = None) -> Array:
 
 
 def align_depth(z: Array, truth: Array, how: Alignment) -> tuple[Array, Array]:
-    """Two (N,) arrays made comparable: least-squares scale and shift of z, both to 0..1, or as they are."""
+    """Two (N,) arrays made comparable: least-squares scale (and shift) of z, both to 0..1, or as they are."""
     if how == "none":
         return z, truth
+    if how == "scale":
+        return z * (float(z @ truth) / max(float(z @ z), 1e-12)), truth
     if how == "minmax":
         return _unit(z), _unit(truth)
     design = np.stack([z, np.ones_like(z)], 1)
@@ -173,8 +177,9 @@ class DepthMetric:
         if counted.sum() < 16:
             return
         raw, truth = z[counted].astype(np.float64), sample.depth[counted].astype(np.float64)
-        for name, figure in (_errors(*align_depth(raw, truth, self.alignment)) | {"order": _order(raw, truth)}).items():
-            self.figures[name].append(figure)
+        for name, figure in (depth_errors(*align_depth(raw, truth, self.alignment)) | {"order": _order(raw, truth)}).items():
+            if name in self.figures:
+                self.figures[name].append(figure)
 
     def compute(self) -> dict[str, float]:
         """Means over the people counted, NaN where there was none."""
@@ -182,15 +187,22 @@ class DepthMetric:
         return {name: float(np.mean(values)) if values else float("nan") for name, values in finite.items()}
 
 
-def _errors(z: Array, truth: Array) -> dict[str, float]:
+def depth_errors(z: Array, truth: Array) -> dict[str, float]:
+    """Figures of aligned depths (N,) of one person or photo (Eigen et al., 2014, and the official metric class); the relative
+    ones over positive truths, NaN where there are none: `rmse`, `abs_rel`, `sq_rel`, `rmse_log`, `log10`, `silog`, `delta1..3`.
+    """
     out = {"rmse": float(np.sqrt(np.mean((z - truth) ** 2)))}
     positive = truth > SILOG_EPS
+    if not positive.any():
+        return out | dict.fromkeys(RELATIVE, float("nan"))
     z, truth = np.maximum(z[positive], SILOG_EPS), truth[positive]
-    ratio = np.maximum(z / truth, truth / z)
-    out["abs_rel"] = float(np.mean(np.abs(z - truth) / truth)) if len(truth) else float("nan")
-    for k in (1, 2, 3):
-        out[f"delta{k}"] = float(np.mean(ratio < 1.25**k)) if len(truth) else float("nan")
-    return out
+    ratio, gap, logs = np.maximum(z / truth, truth / z), z - truth, np.log(z) - np.log(truth)
+    relative = (
+        np.mean(np.abs(gap) / truth), np.mean(gap**2 / truth), np.sqrt(np.mean(logs**2)), np.mean(np.abs(logs)) / np.log(10),
+        np.sqrt(max(float(np.mean(logs**2) - SILOG_SHARE * np.mean(logs) ** 2), 0.0)),
+        *(np.mean(ratio < 1.25**k) for k in (1, 2, 3)),
+    )  # fmt: skip
+    return out | {name: float(value) for name, value in zip(RELATIVE, relative, strict=True)}
 
 
 def _order(z: Array, truth: Array) -> float:

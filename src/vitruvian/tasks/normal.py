@@ -19,6 +19,7 @@ from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Normals, Predictio
 
 NOTHING = -1000.0  # target of a pixel without a normal, in all three channels
 UNIT_EPS = 1e-5
+LIMITS = (5, 7.5, 11.25, 22.5, 30)  # degrees
 BINS_PER_DEGREE = 20
 
 
@@ -115,16 +116,42 @@ def normal_colors(vectors: Array) -> Array:
     return np.where(shown, np.round(color * 255), 0).astype(np.uint8)
 
 
-class NormalMetric:
-    """Angles in degrees over all labelled pixels of all people: `mean`, `median`, `within_11.25`, `within_22.5`, `within_30`.
-
-    Pixels: the sample's mask where it has one, with a finite truth, inside the crop. The median is read from a histogram of
-    0.05 degree bins, so that sums of several workers can be added.
-    """
+class Angles:
+    """Angles in degrees, counted in bins of 0.05, so that sums of several workers can be added and memory stays as it is."""
 
     def __init__(self) -> None:
         self.histogram = np.zeros(180 * BINS_PER_DEGREE, np.int64)
         self.total = 0.0
+
+    def add(self, given: Array, truth: Array) -> None:
+        """Count pairs of vectors (N, 3) of any length."""
+        given, truth = given.astype(np.float64), truth.astype(np.float64)
+        across = np.linalg.norm(np.cross(given, truth), axis=-1)
+        angle = np.rad2deg(np.arctan2(across, (given * truth).sum(-1)))
+        bins = np.minimum((angle * BINS_PER_DEGREE).astype(np.int64), len(self.histogram) - 1)
+        self.histogram += np.bincount(bins, minlength=len(self.histogram))
+        self.total += float(angle.sum())
+
+    def compute(self) -> dict[str, float]:
+        """`mean` and `median` in degrees, `within_<limit>` as fractions; NaN where nothing was counted."""
+        count = int(self.histogram.sum())
+        names = ("mean", "median", *(f"within_{limit:g}" for limit in LIMITS))
+        if not count:
+            return dict.fromkeys(names, float("nan"))
+        reached = np.cumsum(self.histogram)
+        median = (int(np.searchsorted(reached, count / 2)) + 0.5) / BINS_PER_DEGREE
+        within = [float(reached[round(limit * BINS_PER_DEGREE) - 1] / count) for limit in LIMITS]
+        return dict(zip(names, (self.total / count, median, *within), strict=True))
+
+
+class NormalMetric:
+    """Angles in degrees over all labelled pixels of all people: `mean`, `median`, `within_5` ... `within_30`, see `Angles`.
+
+    Pixels: the sample's mask where it has one, with a finite truth, inside the crop.
+    """
+
+    def __init__(self) -> None:
+        self.angles = Angles()
 
     def update(self, prediction: Prediction, sample: Sample) -> None:
         """Count one person; one without normals counts nothing."""
@@ -137,20 +164,8 @@ class NormalMetric:
         counted = np.isfinite(vectors).all(-1) & np.isfinite(sample.normal).all(-1)
         if sample.mask is not None:
             counted &= sample.mask
-        given, truth = vectors[counted].astype(np.float64), sample.normal[counted].astype(np.float64)
-        across = np.linalg.norm(np.cross(given, truth), axis=-1)
-        angle = np.rad2deg(np.arctan2(across, (given * truth).sum(-1)))
-        bins = np.minimum((angle * BINS_PER_DEGREE).astype(np.int64), len(self.histogram) - 1)
-        self.histogram += np.bincount(bins, minlength=len(self.histogram))
-        self.total += float(angle.sum())
+        self.angles.add(vectors[counted], sample.normal[counted])
 
     def compute(self) -> dict[str, float]:
-        """Degrees and fractions; NaN where nothing was labelled."""
-        count = int(self.histogram.sum())
-        names = ("mean", "median", *(f"within_{limit:g}" for limit in (11.25, 22.5, 30)))
-        if not count:
-            return dict.fromkeys(names, float("nan"))
-        reached = np.cumsum(self.histogram)
-        median = (int(np.searchsorted(reached, count / 2)) + 0.5) / BINS_PER_DEGREE
-        within = [float(reached[round(limit * BINS_PER_DEGREE) - 1] / count) for limit in (11.25, 22.5, 30)]
-        return dict(zip(names, (self.total / count, median, *within), strict=True))
+        """See `Angles.compute`."""
+        return self.angles.compute()

@@ -132,8 +132,12 @@ class SegMetric:
         if sample.classes is None:
             return
         ids = map_to_source(value.ids, prediction.crop, border=IGNORE, nearest=True)
-        counted = (ids < self.count) & (sample.classes < self.count)
-        pairs = sample.classes[counted].astype(np.int64) * self.count + ids[counted]
+        self.add(ids, sample.classes)
+
+    def add(self, ids: Array, truth: Array) -> None:
+        """Count pixels of equal shape; ids beyond the set (255) on either side leave a pixel out."""
+        counted = (ids < self.count) & (truth < self.count)
+        pairs = truth[counted].astype(np.int64) * self.count + ids[counted]
         self.confusion += np.bincount(pairs, minlength=self.count**2).reshape(self.count, self.count)
 
     def compute(self) -> dict[str, float]:
