@@ -34,7 +34,7 @@ def predict(
     dtype: Literal["auto", "fp32", "bf16"] = "auto",
     flip_test: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     fit: Literal["auto", "affine", "pad", "stretch", "lite"] = "auto",
-    engine: Literal["eager", "compile", "openvino"] = "eager",
+    engine: Literal["eager", "compile", "openvino", "pruned"] = "eager",
     draw: bool = True,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -69,7 +69,8 @@ def predict(
         flip_test: Mean of the photo's and its mirror image's answer: a little more exact, twice the time.
         fit: How parts, depth and normal models see a photo: as trained (auto), a crop for each person (affine), the whole
             frame (pad, stretch); lite is the official lite release's way for all models.
-        engine: compile is faster after half a minute of preparation; openvino (extra of this name) is the fastest on a CPU.
+        engine: compile is faster after half a minute of preparation; openvino (extra of this name) is another library on a
+            CPU; pruned leaves out what is far from people: faster, less exact.
         draw: Make the overlay picture, or the overlay video with the sound kept.
         json: One JSON line a photo or video on stdout, everything else on stderr.
         overwrite: Do done photos and videos again.
@@ -531,7 +532,7 @@ def models_convert(
 
 def bench(
     model: Annotated[str, tyro.conf.Positional] = "vitruvian-s",
-    engines: tuple[Literal["eager", "compile", "openvino"], ...] = ("eager",),
+    engines: tuple[Literal["eager", "compile", "openvino", "pruned"], ...] = ("eager",),
     dtypes: tuple[Literal["auto", "fp32", "bf16"], ...] = ("auto",),
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     tasks: tuple[Literal["pose", "seg", "depth", "normal"], ...] = (),

@@ -201,14 +201,15 @@ class ViT(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) normalised -> (B, C, rows, cols); the class token, if any, is left out."""
         tokens, grid = self.embed(image)
-        return self._map(self.encode(tokens), grid)
+        return self.as_map(self.encode(tokens), grid)
 
     def _run(self, block: nn.Module, tokens: Tensor) -> Tensor:
         if self.checkpointing and self.training and torch.is_grad_enabled():
             return cast(Tensor, checkpoint(block, tokens, use_reentrant=False))
         return cast(Tensor, block(tokens))
 
-    def _map(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    def as_map(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Encoded tokens (B, [1 +] rows * cols, C) -> (B, C, rows, cols), without the class token."""
         if self.class_token is not None:
             tokens = tokens[:, 1:]
         return tokens.transpose(1, 2).reshape(len(tokens), -1, *grid)

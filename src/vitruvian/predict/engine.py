@@ -2,7 +2,8 @@
 
 On a CPU the official heads become matrix products (`model.fast`). In bf16 the weights themselves are bf16, which spares a
 conversion at every layer; norms and softmax still sum in float32. `compile` lets TorchInductor fuse the backbone and fold its
-weights: half a minute at the first photo that only long jobs earn back. `openvino` hands the model to that library.
+weights: half a minute at the first photo that only long jobs earn back. `openvino` hands the model to that library. `pruned`
+leaves out what is far from people (`predict.prune`): the only one whose answers differ by more than rounding.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from vitruvian.model import Model
 from vitruvian.model.fast import FastDeconvHead
 from vitruvian.model.heads import DeconvHead
 from vitruvian.predict.openvino import OpenVINO, check_openvino
+from vitruvian.predict.prune import Pruned
 from vitruvian.types import ModelSpec
 
-Engine: TypeAlias = Literal["eager", "compile", "openvino"]
+Engine: TypeAlias = Literal["eager", "compile", "openvino", "pruned"]
 ENGINES = get_args(Engine)
 TOKENS_AT_ONCE = {"cpu": 3072, "cuda": 8 * 3072, "mps": 2 * 3072}  # of one pass: bounds memory; a CPU gains nothing beyond
 
@@ -49,6 +51,8 @@ def prepare(model: nn.Module, compute: Compute, engine: str = "eager") -> nn.Mod
             if isinstance(head, DeconvHead):
                 model.heads[name] = FastDeconvHead(head)
     model = model.to(compute.device, compute.dtype).eval()
+    if engine == "pruned":
+        return Pruned(model, compute)
     if engine == "compile":
         options: dict[str, Any] | None = {"freezing": True} if compute.device.type == "cpu" else None
         model.backbone = cast(nn.Module, torch.compile(model.backbone, dynamic=False, options=options))

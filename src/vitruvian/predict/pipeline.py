@@ -50,7 +50,7 @@ def load(
     flip_test: the mean of the photo's answer and its mirror image's, in twice the time;
     fit: how dense models see a photo, `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole
     frame), or `lite` for all models (as the official lite release);
-    engine: `eager`, `compile` for long jobs, or `openvino`, the fastest on a CPU where it is installed.
+    engine: `eager`, `compile` for long jobs, `openvino` where it is installed, or `pruned` (see `predict.prune`).
     min_score, nms, max_people, oks_nms: which people stay, found or given; see `Selection`.
     Raises UsageError for an unknown name or an absent device, WeightsError for a file that does not fit.
     """

@@ -34,7 +34,7 @@ class Report:
         """Model, boxes, device and precision really used."""
         names = predictor.choose(options.tasks)
         made = predictor.made_by(predictor.boxes_from(names, options.boxes.name if options.boxes else None))
-        engine = {"eager": "", "compile": ", compiled"}.get(made.engine, f" by {made.engine}")
+        engine = {"eager": "", "compile": ", compiled", "pruned": ", pruned (less exact)"}.get(made.engine, f" by {made.engine}")
         flipped = engine + (", with flip test" if made.flip_test else "")
         self.say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
         if made.selection:

@@ -13,7 +13,6 @@ from vitruvian.evaluate.results.pairs import Folders, read_npy, read_plane
 from vitruvian.tasks.depth import Alignment, align_depth, depth_errors
 from vitruvian.types import Array
 
-ALIGNMENTS = ("none", "scale", "scale_shift")
 LEAST_PIXELS = 16
 
 
