@@ -123,12 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 `{command}` · after commit {made["commit"]} · {made["date"]} · {processor()}, torch {torch.__version__}
 
-**Gain.** For the {len(stay)} people of COCO photos with a side of {LEAST_SIDE:g} px or more, {100 * share:.0f} % of a 1024×768 input's patches stay in the
-median (80 % of people: {100 * low:.0f}–{100 * high:.0f} %). A 0.3B model with 308 points in bf16 then takes {median(pruned):.2f} s instead of {median(whole):.2f}: **{ratio:.2f} times
-as fast** (median of {given.rounds} rounds, the packaged model's look at the input included).
+**Gain.** For the {len(stay)} people of COCO photos with a side of {LEAST_SIDE:g} px or more,
+{100 * share:.0f} % of a 1024×768 input's patches stay in the median (80 % of people: {100 * low:.0f}–{100 * high:.0f} %).
+A 0.3B model with 308 points in bf16 then takes {median(pruned):.2f} s instead of {median(whole):.2f}:
+**{ratio:.2f} times as fast** (median of {given.rounds} rounds, the packaged model's look at the input included).
 
-**Cost.** The packaged model, pruned by its own sight, on {given.limit} held-out synthetic people (fractions, degrees). Nobody can measure it for
-official weights here; their pretraining leaves out three patches of four, so they should bear it rather better.
+**Cost.** The packaged model, pruned by its own sight, on {given.limit} held-out synthetic people (fractions, degrees).
+For official weights nobody can measure it here; their pretraining leaves out three patches of four.
 
 {table(("figure", "whole", "pruned"), rows)}
 """

@@ -34,8 +34,8 @@ class Report:
         """Model, boxes, device and precision really used."""
         names = predictor.choose(options.tasks)
         made = predictor.made_by(predictor.boxes_from(names, options.boxes.name if options.boxes else None))
-        engine = {"eager": "", "compile": ", compiled", "pruned": ", pruned (less exact)"}.get(made.engine, f" by {made.engine}")
-        flipped = engine + (", with flip test" if made.flip_test else "")
+        ways = {"eager": "", "compile": ", compiled", "openvino": " by openvino", "pruned": ", pruned (less exact)"}
+        flipped = ways[made.engine] + (", with flip test" if made.flip_test else "")
         self.say(f"{made.model} ({made.weights[:8]}), boxes from {made.detector}, on {made.device} in {made.dtype}{flipped}")
         if made.selection:
             told = ", ".join(f"{name.replace('_', '-')} {value:g}" for name, value in made.selection.items())
