@@ -14,6 +14,7 @@ import torch
 from vitruvian import weights
 from vitruvian.export.command import TARGETS, Export, export
 from vitruvian.export.parity import answers, varied_inputs, worst
+from vitruvian.openvino import core
 
 SPECS = ("official", "class_token", "conv_stem", "one_patch")
 ModelFile = Callable[[str], Path]
@@ -82,9 +83,7 @@ def _card(done: Export, target: str) -> str:
         assert [entry.shape for entry in session.get_inputs()] == [["batch", 3, 64, 48]]
         return str(session.get_modelmeta().custom_metadata_map["vitruvian"])
     if target == "openvino":
-        import openvino
-
-        return str(openvino.Core().read_model(done.path).get_rt_info(["vitruvian"]).value)
+        return str(core().read_model(done.path).get_rt_info(["vitruvian"]).value)
     inside = {"vitruvian.json": ""}
     torch.export.load(done.path, extra_files=inside)
     return inside["vitruvian.json"]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,3 +93,27 @@ def test_views_go_through_in_powers_of_two(count: int, most: int, sizes: list[in
     spans = list(passes(count, most))
     assert [span.stop - span.start for span in spans] == sizes
     assert [i for span in spans for i in range(count)[span]] == list(range(count))
+
+
+FREED = """
+import os, signal, sys, threading
+import torch
+from vitruvian.device import choose_compute
+from vitruvian.model import build
+from vitruvian.predict.engine import prepare
+from tests.predict.conftest import SPEC
+held = [prepare(build(SPEC).eval(), choose_compute("cpu", "fp32"), "openvino")]
+held[0](torch.zeros(1, 3, *SPEC.size))
+thread = threading.Thread(target=held.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_a_signal_after_a_model_was_freed_in_a_thread_is_handled() -> None:
+    """OpenVINO's plugin, unloaded there, would leave the first thread with a freed stack for signals."""
+    pytest.importorskip("openvino", reason="the engine openvino needs the extra of this name")
+    ran = subprocess.run([sys.executable, "-c", FREED], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert ran.returncode == 7, ran.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from vitruvian.export import to_onnx
 from vitruvian.export.graph import Graph
 from vitruvian.export.target import Run, Target
+from vitruvian.openvino import core, library
 from vitruvian.types import Array
 from vitruvian.weights.card import ENTRY
 
@@ -18,13 +18,12 @@ PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 
 def write(graph: Graph, path: Path) -> None:
     """Precision is how the weights are stored; what is calculated with is the runtime's choice."""
-    openvino = _openvino()
     with TemporaryDirectory(dir=path.parent) as folder:
         middle = Path(folder) / "graph.onnx"
         to_onnx.write(graph, middle)
-        model = openvino.Core().read_model(middle)
+        model = core().read_model(middle)
         model.set_rt_info(graph.metadata, [ENTRY])
-        openvino.save_model(model, path, compress_to_fp16=False)
+        library().save_model(model, path, compress_to_fp16=False)
         del model  # it may have the files of the folder in its hands
 
 
@@ -41,8 +40,7 @@ def open_by_default(path: Path) -> tuple[str, Run] | None:
 
 
 def _compiled(path: Path, options: dict[str, Any]) -> Any:
-    core = _openvino().Core()
-    return core.compile_model(core.read_model(path), "CPU", options)
+    return core().compile_model(core().read_model(path), "CPU", options)
 
 
 def _runner(compiled: Any) -> Run:
@@ -51,14 +49,6 @@ def _runner(compiled: Any) -> Run:
         return {output.any_name: values[output] for output in compiled.outputs}
 
     return run
-
-
-def _openvino() -> Any:
-    """The library without its usage reporting, which sends an event over the network at every import."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # to Python: not installed
-    import openvino
-
-    return openvino
 
 
 OPENVINO = Target(

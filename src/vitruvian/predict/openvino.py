@@ -6,7 +6,6 @@ its bf16 products. Preparing takes seconds, and for that while the memory of the
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from torch.export import Dim
 from vitruvian.device import Compute
 from vitruvian.errors import UsageError
 from vitruvian.model import Model
+from vitruvian.openvino import core, library
 from vitruvian.types import ModelSpec
 
 PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -56,25 +56,16 @@ class OpenVINO(nn.Module):
 
 def _compiled(module: nn.Module, example: Tensor, compute: Compute) -> Any:
     """The module for inputs of the example's size and any number of them."""
-    openvino = _library()
     shapes = ({0: Dim("batch", min=1)},)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # both libraries' remarks on their own code
         # strict, because the other way takes the example's batch wherever the code says len(tensor)
         program = torch.export.export(module.float().eval(), (example,), dynamic_shapes=shapes, strict=True)
-        graph = openvino.convert_model(program)
+        graph = library().convert_model(program)
     graph.reshape({graph.inputs[0]: [-1, *example.shape[1:]]})
     options = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[compute.dtype],
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    return openvino.Core().compile_model(graph, "CPU", options)
-
-
-def _library() -> Any:
-    """Without its usage reporting, which sends an event over the network at every import."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # to Python: not installed
-    import openvino
-
-    return openvino
+    return core().compile_model(graph, "CPU", options)
