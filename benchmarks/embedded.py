@@ -1,13 +1,16 @@
 """How long the packaged model takes for a photo: the whole command, and in a loaded process.
 
-python benchmarks/embedded.py PHOTO [--runs 7] [--detector auto]
+python benchmarks/embedded.py PHOTO [--runs 7] [--detector auto] [--card docs/models/vitruvian-s.md]
 
-Rounds of both are interleaved; the median of each is told. All four tasks; the command also writes files and overlay.
+Rounds of both are interleaved; the median of each is told. All four tasks; the command also writes files and overlay. With
+--card the figures are put into the model card.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import os
 import statistics
 import subprocess
 import sys
@@ -16,8 +19,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 import vitruvian
 from vitruvian.device import processor
+from vitruvian.evaluate.card import fill
 from vitruvian.evaluate.report import table
 
 
@@ -32,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("photo", type=Path)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--detector", default="auto")
+    parser.add_argument("--card", type=Path, default=None, help="model card whose speed is filled anew")
     chosen = parser.parse_args(arguments)
     predictor = vitruvian.load("vitruvian-s", detector=chosen.detector)
     people = len(predictor.predict(chosen.photo).people)
@@ -42,12 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             whole = [sys.executable, "-m", "vitruvian", "predict", str(chosen.photo), *options]
             command.append(timed(lambda run=whole: subprocess.run(run, check=True, capture_output=True)))
             loaded.append(timed(lambda: predictor.predict(chosen.photo)))
-    print(f"{chosen.photo.name}, {people} people, detector {chosen.detector}; {processor()}\n")
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    machine = f"{processor()}, {os.cpu_count()} cores, {predictor.compute}, torch {torch.__version__}"
+    text = f"{chosen.photo.name}, people found: {people}, detector {chosen.detector}, four tasks; {machine}; {today}; "
+    text += f"weights {predictor.weights[:12]}; medians of {chosen.runs} runs, interleaved."
     rows = [
         ("vitruvian predict, start-up to files", f"{statistics.median(command):.2f}", f"{min(command):.2f}"),
         ("predictor.predict, loaded", f"{statistics.median(loaded):.3f}", f"{min(loaded):.3f}"),
     ]
-    print(table(("what", "median s", "best s"), rows))
+    text += f"\n\n{table(('what', 'median s', 'best s'), rows)}"
+    print(text)
+    if chosen.card:
+        fill(chosen.card, "speed", text)
     return 0
 
 

@@ -139,26 +139,36 @@ def synth(
 
 
 def evaluate(
-    shared: Path,
     out: Path,
-    model: str = "vitruvian-s",
+    coco: Path | None = None,
+    images: Path | None = None,
+    groups: Path | None = None,
     synth: Path | None = None,
+    shared: Path | None = None,
+    card: Path | None = None,
+    model: str = "vitruvian-s",
     limit: int | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> int:
-    """Figures of a model on labelled photos with given boxes, and on held-out synthetic people.
+    """Figures of a model with given boxes, by group and with intervals: on your own labels, on held-out synthetic people.
+
+    Exit code: 0 done, 1 some photos could not be used, 2 wrong usage.
 
     Args:
-        shared: Folder that holds INDEX.json and the labelled photos.
-        out: Folder of photos.json, photos.md, sheet.jpg and sheet.txt.
+        out: Folder of the tables: people.md of your labels, synthetic.md, photos.md of the shared photos, each with its .json.
+        coco: Your own labels in COCO's layout (boxes with key points, masks or both).
+        images: Folder of its file names; its own folder if left out.
+        groups: CSV with the column photo, perhaps person (annotation id), and a column for each grouping of your own.
+        synth: Held-out data set of `vitruvian synth`.
+        shared: Folder that holds INDEX.json and the project's labelled photos.
+        card: Markdown file of a model card whose generated parts are filled anew; needs --synth.
         model: Name of a packaged model or path of a .safetensors file.
-        synth: Held-out data set of `vitruvian synth`: its figures and its mean pose.
-        limit: Frames of it to use; all if left out.
+        limit: Photos and frames to use; all if left out.
         device: Where to run.
     """
-    from vitruvian.evaluate.command import run
+    from vitruvian.evaluate.command import Wanted, run
 
-    return run(shared, out, model, synth, limit, device)
+    return run(Wanted(out, shared, synth, coco, images, groups, card, limit), model, device)
 
 
 def evaluate_keypoints(truth: Path, predictions: Path, skeleton: str | None = None, json: AsJson = False) -> int:

@@ -12,7 +12,7 @@ from vitruvian.errors import InputError
 from vitruvian.evaluate import evaluate_photos
 from vitruvian.evaluate.photos import Adapter, clip_box, may_be_shown, predict_subjects, read_index, read_photos
 from vitruvian.evaluate.report import markdown, plain, table
-from vitruvian.evaluate.sheet import GROUND, tile, write_sheet
+from vitruvian.evaluate.sheet import GROUND, TALLEST, WIDTH, tile, write_sheet
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,8 @@ def test_a_hidden_photo_leaves_no_pixel_on_its_tile():
 def test_the_sheet_and_its_licences(tmp_path):
     subjects = [subject(person(i), name=f"{i}.jpg", shown=i != 1) for i in range(6)]
     write_sheet(subjects, tmp_path / "sheet.jpg")
-    assert cv2.imread(str(tmp_path / "sheet.jpg")).shape[0] > 600
+    height, width, _ = cv2.imread(str(tmp_path / "sheet.jpg")).shape
+    assert width == WIDTH and 200 < height < 2 * TALLEST  # six narrow tiles fill one row
     lines = (tmp_path / "sheet.txt").read_text().splitlines()
     assert [line for line in lines if "not shown" in line] == [next(line for line in lines if line.startswith("1.jpg"))]
     assert not list(tmp_path.glob(".*"))

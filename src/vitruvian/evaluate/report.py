@@ -9,7 +9,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 
 from vitruvian import __version__
 from vitruvian.device import processor
+from vitruvian.evaluate.groups import group_table
 from vitruvian.evaluate.photos import Predictor
 
 SYNTHETIC = (
@@ -48,6 +49,8 @@ def plain(value: Any) -> Any:
     """The same without NaN, which JSON does not know."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -83,6 +86,41 @@ def markdown(figures: Mapping[str, Any]) -> str:
     for key, section in SECTIONS.items():
         if key in figures:
             parts += section(figures[key])
+    return "\n\n".join(parts) + "\n"
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """The rows of a model card on real photos: what, people, the model's figure, and the figure of looking at no pixel."""
+    made = figures["provenance"]
+    rows = [*_headline_points(figures.get("keypoints", {}))]
+    rows += [(f"person IoU: {n}", r["people"], r["iou"], r["box_iou"]) for n, r in figures.get("foreground", {}).items()]
+    if row := figures.get("parts_cihp"):
+        rows.append(("parts mIoU on CIHP, merged classes", row["people"], row["miou"], None))
+    if row := figures.get("depth_order"):
+        rows.append(("depth order on an RGB-D photo", row["people"], row["order"], row["order_by_row"]))
+    said = "Without pixels: a mean pose, the whole box, the height in the picture."
+    shown = table(("figure, %", "people", "model", "without pixels"), rows)
+    return f"Weights {made['weights'][:12]}, {made['date']}, `{made['command']}`. {said}\n\n{shown}"
+
+
+def _headline_points(choices: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    words = {"qualifying": "side at least 150 px, at least 12 labelled points", "all": "all labelled people"}
+    for choice, said in words.items():
+        if row := choices.get(choice, {}).get("together"):
+            yield f"body points within 0.1 of the box: {said}", row["people"], row["pck"], row["pck"] - row["gain"]
+
+
+def group_page(figures: Mapping[str, Any], draws: int) -> str:
+    """The page of figures by group."""
+    made = figures["provenance"]
+    said = f"Boxes given. Mean over people, 95 % interval of {draws} bootstrap draws of photos; n: people in the group"
+    parts = [
+        f"# {made['model']} by group",
+        f"`{made['command']}`",
+        f"{made['date']}; weights {made['weights'][:12]}; {made['hardware']}; {made['software']}",
+        f"{said}, a figure counts those of them who have its labels.",
+        *(group_table(name, groups) for name, groups in figures["groups"].items()),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -6,7 +6,7 @@ A photo that may be republished is shown; of any other only what was predicted a
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,8 +21,10 @@ from vitruvian.tasks.pose.draw import draw_skeletons
 from vitruvian.tasks.seg import Seg
 from vitruvian.types import Array, Crop, Keypoints, Person, Prediction
 
-TILE, CAPTION, GAP, COLUMNS = 300, 20, 6, 4  # px: height of a picture, of its line of text; between tiles; tiles in a row
-WIDEST = 300
+WIDTH, TALLEST, CAPTION, GAP = 1800, 330, 20, 8  # px: of the sheet; height of a picture, of its line of text; between tiles
+MIDDLE = 2  # px between prediction and truth
+FONT, FONT_SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+HEADING = "Left: prediction. Right: truth. Points found of those labelled, within 0.1 of the box."
 GROUND = (28, 28, 32)
 QUALITY = 88
 LEAST_SCORE = 0.1
@@ -31,12 +33,11 @@ LEAST_SCORE = 0.1
 def write_sheet(subjects: Sequence[Subject], path: Path) -> None:
     """A JPEG with one tile a photo, and beside it a text file that lists the photos and their licences."""
     photos = {s.photo.file: s.photo for s in subjects}
-    tiles = [tile(photo, [s for s in subjects if s.photo.file == file]) for file, photo in photos.items()]
-    if not tiles:
+    members = [[s for s in subjects if s.photo.file == file] for file in photos]
+    if not members:
         return
-    rows = [_side_by_side(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
-    width = max(row.shape[1] for row in rows)
-    sheet = np.concatenate([np.pad(row, ((0, GAP), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])
+    rows = [_row(row) for row in _rows(members)]
+    sheet = np.concatenate([_line(HEADING, WIDTH), *rows])
     done, content = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise VitruvianError(f"{path}: the sheet of {sheet.shape[1]}x{sheet.shape[0]} px cannot be encoded as JPEG")
@@ -58,17 +59,59 @@ def licences(photos: Sequence[Photo]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def tile(photo: Photo, subjects: Sequence[Subject]) -> Array:
-    """(CAPTION + TILE, W, 3): prediction left, truth right, around the qualifying people, with the share of points found."""
+def tile(photo: Photo, subjects: Sequence[Subject], height: int = TALLEST) -> Array:
+    """(CAPTION + height, W, 3): prediction left, truth right, around the qualifying people, with the share of points found."""
     image = photo.record.people[0].image if photo.shown else np.full((*photo.record.size, 3), GROUND, np.uint8)
     window = _window(np.stack([s.truth.box for s in subjects]), photo.record.size)
-    panels = [_panel(picture, window) for picture in (_predicted(image, subjects), _true(image, subjects))]
-    body = np.concatenate([panels[0], np.full((TILE, 2, 3), 255, np.uint8), panels[1]], 1)
-    out = np.pad(body, ((CAPTION, 0), (0, 0), (0, 0)), constant_values=255)
+    panels = [_panel(picture, window, height) for picture in (_predicted(image, subjects), _true(image, subjects))]
+    body = np.concatenate([panels[0], np.full((height, MIDDLE, 3), 255, np.uint8), panels[1]], 1)
     found, labelled = np.sum([[part.sum() for part in hits(s, s.points[0])] for s in subjects], 0)
-    text = f"{photo.group}/{Path(photo.file).stem[-12:]}  {found}/{labelled} points"
-    cv2.putText(out, text, (3, CAPTION - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([_line(_caption(photo, f"{found}/{labelled}", body.shape[1]), body.shape[1]), body])
+
+
+def _caption(photo: Photo, points: str, width: int) -> str:
+    """Set, photo and points, as much of it as the tile is wide; the points first of all."""
+    stem = Path(photo.file).stem.lstrip("0") or "0"
+    for text in (f"{photo.group} {stem[-12:]}  {points} points", f"{stem[-12:]}  {points}", f"{stem[-5:]} {points}"):
+        if cv2.getTextSize(text, FONT, FONT_SIZE, 1)[0][0] <= width - 4:
+            return text
+    return points
+
+
+def _line(text: str, width: int) -> Array:
+    out = np.full((CAPTION, width, 3), 255, np.uint8)
+    cv2.putText(out, text, (2, CAPTION - 6), FONT, FONT_SIZE, (0, 0, 0), 1, cv2.LINE_AA)
     return out
+
+
+def _rows(members: Sequence[Sequence[Subject]]) -> Iterator[list[Sequence[Subject]]]:
+    """Tiles in rows that fill the sheet's width at TALLEST or a little less; the last one may be shorter."""
+    row: list[Sequence[Subject]] = []
+    for subjects in members:
+        row.append(subjects)
+        if _height(row) < TALLEST:
+            yield row
+            row = []
+    if row:
+        yield row
+
+
+def _height(row: Sequence[Sequence[Subject]]) -> int:
+    """Px at which the row's tiles, all equally high, fill the width."""
+    free = WIDTH - len(row) * (MIDDLE + GAP)
+    return int(free / sum(2 * _aspect(subjects) for subjects in row))
+
+
+def _aspect(subjects: Sequence[Subject]) -> float:
+    x0, y0, x1, y1 = _window(np.stack([s.truth.box for s in subjects]), subjects[0].photo.record.size)
+    return (x1 - x0) / (y1 - y0)
+
+
+def _row(row: Sequence[Sequence[Subject]]) -> Array:
+    height = min(_height(row), TALLEST)
+    tiles = [np.pad(tile(s[0].photo, s, height), ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for s in row]
+    wide = np.concatenate(tiles, 1)[:, :WIDTH]
+    return np.pad(wide, ((0, 0), (0, WIDTH - wide.shape[1]), (0, 0)), constant_values=255)
 
 
 def _predicted(image: Array, subjects: Sequence[Subject]) -> Array:
@@ -101,15 +144,10 @@ def _window(boxes: Array, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _panel(picture: Array, window: tuple[int, int, int, int]) -> Array:
-    """The window, as large as fits in TILE x WIDEST, on white."""
+def _panel(picture: Array, window: tuple[int, int, int, int], height: int) -> Array:
+    """The window, `height` px high."""
     x0, y0, x1, y1 = window
-    part = picture[y0:y1, x0:x1]
-    scale = min(TILE / part.shape[0], WIDEST / part.shape[1])
-    width, height = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
-    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return np.pad(small, ((0, TILE - height), (0, 0), (0, 0)), constant_values=255)
-
-
-def _side_by_side(tiles: Sequence[Array]) -> Array:
-    return np.concatenate([np.pad(t, ((0, 0), (0, GAP), (0, 0)), constant_values=255) for t in tiles], 1)
+    scale = height / (y1 - y0)
+    size = (max(1, round((x1 - x0) * scale)), height)
+    out: Array = cv2.resize(picture[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return out

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.data.gbuffer import GBuffer
 from vitruvian.data.sources import Synthetic, read_image
+from vitruvian.evaluate.people import metric_of
 from vitruvian.evaluate.photos import Predictor
 from vitruvian.synth.appearance import draw
-from vitruvian.tasks import task
 from vitruvian.tasks.base import Metric
-from vitruvian.types import Classes, Keypoints, Prediction, Sample
+from vitruvian.types import Array, Prediction, Sample
 
 ALL = "all"
 
@@ -34,31 +35,35 @@ def synthetic_figures(folder: Path, predictor: Predictor, limit: int | None = No
     return {group: {"people": people[group], **_figures(found)} for group, found in sorted(metrics.items())}
 
 
-def framed_people(folder: Path, limit: int | None = None) -> Iterator[tuple[str, Sample]]:
-    """Framing and sample of the first person of each frame; those of whom nothing is seen are left out."""
-    source = Synthetic(folder)
+def framed(source: Synthetic, limit: int | None = None) -> Iterator[tuple[int, GBuffer]]:
+    """Index and geometry of the frames in which something of the first person, the framed one, is seen."""
     for index in range(min(len(source), limit or len(source))):
-        frame, path = source.frame(index), source.picture(index)
-        if not (frame.person == 1).any():
-            continue
-        image = read_image(path) if path else draw(frame, np.random.default_rng([0, index]))
-        yield str(frame.people[0].info.get("framing", "unknown")), frame.sample(0, image)
+        frame = source.frame(index)
+        if (frame.person == 1).any():
+            yield index, frame
+
+
+def framed_people(folder: Path, limit: int | None = None) -> Iterator[tuple[str, Sample]]:
+    """Framing and sample of those people."""
+    source = Synthetic(folder)
+    for index, frame in framed(source, limit):
+        yield str(frame.people[0].info.get("framing", "unknown")), frame.sample(0, picture(source, index, frame))
+
+
+def picture(source: Synthetic, index: int, frame: GBuffer, tone: float | None = None) -> Array:
+    """(H, W, 3) uint8: the drawn JPEG, or one appearance, the same at every call; with `tone` (0 lightest to 1 darkest) that
+    one in another skin."""
+    path = source.picture(index)
+    if path is not None and tone is None:
+        return read_image(path)
+    return draw(frame, np.random.default_rng([0, index]), tone=tone)
 
 
 def _count(metrics: dict[str, Metric], answer: Mapping[str, Prediction], sample: Sample) -> None:
     for name, prediction in answer.items():
         if name not in metrics:
-            metrics[name] = _metric(name, prediction)
+            metrics[name] = metric_of(name, prediction)
         metrics[name].update(prediction, sample)
-
-
-def _metric(name: str, prediction: Prediction) -> Metric:
-    value = prediction.value
-    if isinstance(value, Keypoints):
-        return task(name, skeleton=value.skeleton).metric()
-    if isinstance(value, Classes):
-        return task(name, class_set=value.class_set).metric()
-    return task(name).metric()
 
 
 def _figures(metrics: Mapping[str, Metric]) -> dict[str, float]:

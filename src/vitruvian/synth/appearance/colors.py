@@ -65,9 +65,14 @@ def cloth(rng: np.random.Generator) -> Array:
     return pick(rng, CLOTH, CLOTH_WEIGHTS) if rng.random() < 0.65 else vivid(rng)
 
 
-def skin(rng: np.random.Generator) -> Array:
-    """(3,) linear skin colour: an even draw along the melanin ramp and an undertone from rosy to olive."""
+def skin(rng: np.random.Generator, tone: float | None = None) -> Array:
+    """(3,) linear skin colour: an even draw along the melanin ramp and an undertone from rosy to olive.
+
+    tone: 0 lightest to 1 darkest instead of the draw, which is made all the same: what `rng` gives next does not depend on it.
+    """
     place = rng.uniform(0, len(SKIN) - 1.001)
+    if tone is not None:
+        place = tone * (len(SKIN) - 1.001)
     low = int(place)
     table = np.array(SKIN, np.float32)
     base = table[low] + (table[low + 1] - table[low]) * (place - low)

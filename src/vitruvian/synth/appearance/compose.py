@@ -29,16 +29,23 @@ def _display_table() -> Array:
 _DISPLAY = _display_table()
 
 
-def draw(frame: GBuffer, rng: np.random.Generator, crop: Crop | None = None, backgrounds: Backgrounds | None = None) -> Array:
+def draw(
+    frame: GBuffer,
+    rng: np.random.Generator,
+    crop: Crop | None = None,
+    backgrounds: Backgrounds | None = None,
+    tone: float | None = None,
+) -> Array:
     """Render a frame in a random appearance: (H, W, 3) uint8 RGB, of the whole frame or of one crop of it.
 
     With a crop (turned, mirrored or not) the picture is that of `geometry.warp(image, crop)`, black outside the frame, but
-    made directly at the crop's size. Everything random comes from `rng`.
+    made directly at the crop's size. Everything random comes from `rng`. tone: of everybody's skin, 0 lightest to 1 darkest;
+    with the same `rng` all else is drawn alike, and only the camera's exposure follows.
     """
     photos = backgrounds or Backgrounds.load()
     crop = crop or whole_frame(frame.size)
     layers = gather(frame, crop)
-    return photograph(render(frame, layers, crop, rng, photos), layers, rng)
+    return photograph(render(frame, layers, crop, rng, photos, tone=tone), layers, rng)
 
 
 def photograph(image: Array, layers: Layers, rng: np.random.Generator) -> Array:
@@ -55,14 +62,16 @@ def render(
     rng: np.random.Generator,
     photos: Backgrounds,
     border: Rectangle | None = None,
+    tone: float | None = None,
 ) -> Array:
-    """(H, W, 3) uint8 before the camera's faults. layers: what the crop sees; border: as in `gather`, black beyond.
+    """(H, W, 3) uint8 before the camera's faults. layers: what the crop sees; border: as in `gather`, black beyond; tone: as
+    in `draw`.
 
     People and what is behind them are shaded at the frame's own resolution and come to the crop's as one picture, as in a photo
     that is scaled: shrunk by area, so that neither shows stairs, or enlarged, soft as a small person in a photo is.
     """
     native, gain = _native(crop)
-    image = _scene(layers if native is crop else gather(frame, native, border), rng, photos)
+    image = _scene(layers if native is crop else gather(frame, native, border), rng, photos, tone)
     if native is crop:
         return image
     if gain > 1:
@@ -84,13 +93,13 @@ def _native(crop: Crop) -> tuple[Crop, float]:
     return Crop(matrix, (height, width), crop.source_size, crop.flipped), gain
 
 
-def _scene(layers: Layers, rng: np.random.Generator, photos: Backgrounds) -> Array:
+def _scene(layers: Layers, rng: np.random.Generator, photos: Backgrounds, tone: float | None) -> Array:
     behind = scenery.backdrop(rng, layers.size, photos)
     if layers.furniture.any():
         shapes.cover(behind, rng, photos, layers.furniture)
     if len(layers.at):
         light = draw_light(rng, behind)
-        radiance = shade(layers, surfaces(layers, rng, photos), light, rng)
+        radiance = shade(layers, surfaces(layers, rng, photos, tone), light, rng)
         people = _develop(radiance, behind, rng)
         if rng.random() < 0.7:
             behind = _cast(layers, behind, rng)

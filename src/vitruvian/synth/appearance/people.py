@@ -42,10 +42,10 @@ class Person:
     shift: Array
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Person:
-        """A random person."""
+    def draw(cls, rng: np.random.Generator, tone: float | None = None) -> Person:
+        """A random person; tone: of the skin, as in `colors.skin`."""
         return cls(
-            skin=colors.skin(rng),
+            skin=colors.skin(rng, tone),
             hair=colors.hair(rng),
             beard=float(np.clip(rng.normal(0.3, 0.5), 0, 1)),
             lipstick=colors.linear((rng.uniform(90, 220), rng.uniform(10, 80), rng.uniform(20, 100)))
@@ -59,8 +59,8 @@ class Person:
         )
 
 
-def surfaces(layers: Layers, rng: np.random.Generator, photos: Backgrounds) -> Surfaces:
-    """Draw what everything in sight is made of."""
+def surfaces(layers: Layers, rng: np.random.Generator, photos: Backgrounds, tone: float | None = None) -> Surfaces:
+    """Draw what everything in sight is made of. tone: everybody's skin, as in `colors.skin`."""
     n = len(layers.at)
     out = Surfaces(
         np.empty((n, 3), np.float32), np.zeros(n, np.float32), np.full(n, 0.05, np.float32),
@@ -69,7 +69,7 @@ def surfaces(layers: Layers, rng: np.random.Generator, photos: Backgrounds) -> S
     people: dict[int, Person] = {}
     for number, material, run in layers.runs:
         if number not in people:
-            people[number] = Person.draw(rng)
+            people[number] = Person.draw(rng, tone)
         person = people[number]
         name = MATERIALS[material]
         if name in _CLOTH:
