@@ -14,6 +14,7 @@ class Noise:
     bad: tuple[int, ...] = ()
     image_type: str = "uint8"
     mixed: bool = False  # targets of odd examples have a part more
+    problems: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.count

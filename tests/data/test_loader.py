@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitruvian.data.loader import Loader, Order
+from vitruvian.data.loader import Loader
 from vitruvian.errors import InputError, UsageError
 from vitruvian.types import Batch
 
@@ -26,15 +26,6 @@ def equal(a: Batch, b: Batch) -> bool:
     return torch.equal(a.image, b.image) and targets and a.keys == b.keys and torch.equal(a.valid, b.valid)
 
 
-def test_every_epoch_is_another_permutation() -> None:
-    order = Order(100, seed=3)
-    first, second = ([order.index(epoch * 100 + i) for i in range(100)] for epoch in (0, 1))
-    assert sorted(first) == sorted(second) == list(range(100))
-    assert first != second != list(range(100))
-    assert [Order(100, seed=4).index(i) for i in range(100)] != first
-    assert [Order(3, seed=3, shuffle=False).index(i) for i in range(5)] == [0, 1, 2, 0, 1]
-
-
 def test_workers_and_resuming_give_equal_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     torch.manual_seed(5)
@@ -45,6 +36,40 @@ def test_workers_and_resuming_give_equal_batches(monkeypatch: pytest.MonkeyPatch
     assert all(map(equal, alone[4:], loader(Noise(10)).batches(4, 6)))
     assert not equal(alone[0], next(loader(Noise(10), seed=2).batches(0, 1)))
     assert torch.equal(torch.get_rng_state(), state)  # the global randomness belongs to the training
+
+
+@pytest.mark.parametrize(("ranks", "workers"), [(1, 0), (2, 0), (3, 0), (2, 2), (3, 1), (5, 0)])
+def test_ranks_together_hold_the_batches_of_one_process(ranks: int, workers: int) -> None:
+    whole = list(loader(Noise(10, bad=(3,)), batch=6, max_bad=1).batches(0, 4))
+    source = Noise(10, bad=(3,))
+    parts = [loader(source, batch=6, rank=r, ranks=ranks, workers=workers, max_bad=1).batches(0, 4) for r in range(ranks)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert sum((s.keys for s in shares), ()) == batch.keys
+        assert torch.equal(torch.cat([s.image for s in shares]), batch.image)
+        for name, values in batch.target["t"].items():
+            assert torch.equal(torch.cat([s.target["t"][name] for s in shares]), values)
+
+
+def test_a_run_goes_on_with_another_number_of_ranks() -> None:
+    whole = list(loader(Noise(7), batch=3).batches(0, 4))
+    before = [b.keys for r in range(2) for b in loader(Noise(7), batch=3, rank=r, ranks=2).batches(0, 2)]
+    after = [b.keys for r in range(3) for b in loader(Noise(7), batch=3, rank=r, ranks=3, workers=r % 2).batches(2, 4)]
+    assert [before[0] + before[2], before[1] + before[3]] == [b.keys for b in whole[:2]]
+    assert [after[n] + after[n + 2] + after[n + 4] for n in (0, 1)] == [b.keys for b in whole[2:]]
+
+
+def test_each_rank_counts_its_own_bad_examples() -> None:
+    told: list[str] = []
+    ranks = [loader(Noise(8, bad=(5,)), shuffle=False, rank=r, ranks=2, report=told.append) for r in range(2)]
+    for one in ranks:
+        list(one.batches(0, 2))
+    assert [one.bad for one in ranks] == [1, 0] and len(told) == 1
+
+
+def test_what_a_source_knows_to_be_wrong_is_told_once() -> None:
+    told: list[str] = []
+    list(loader(Noise(4, problems=("b.tar is cut short",)), report=told.append).batches(0, 2))
+    assert told == ["problem of the source: b.tar is cut short"]
 
 
 def test_an_example_is_drawn_anew_every_epoch() -> None:
@@ -89,6 +114,8 @@ def test_many_bad_examples_stop_the_run(bad: range, pattern: str) -> None:
     [
         (lambda: loader(Noise(0)), "no examples"),
         (lambda: loader(Noise(4), batch=0), "batch >= 1"),
+        (lambda: loader(Noise(4), rank=2, ranks=2), "rank 2 of 2. Allowed: 0 to 1"),
+        (lambda: loader(Noise(4), ranks=5), "batch of 4 cannot be shared by 5 ranks"),
         (lambda: list(loader(Noise(4, image_type="float32")).batches(0, 1)), r"must be \(H, W, 3\) uint8 RGB, not \(6, 5, 3\)"),
         (lambda: list(loader(Noise(4, mixed=True)).batches(0, 1)), "a batch needs the same for all"),
     ],

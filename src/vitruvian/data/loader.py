@@ -1,7 +1,8 @@
 """Batches that depend on the seed alone: order and randomness are functions of (seed, position), never of the workers.
 
-A position counts every example ever drawn: epoch `position // length`, place `position % length`. Batch n of size B holds the
-positions n * B .. n * B + B - 1, so a run resumes by its step and any number of workers gives equal batches.
+Batch n of size B holds the positions n * B .. n * B + B - 1 of `data.order`, so a run resumes by its step and any number of
+workers gives equal batches. Of several ranks each reads its own stretch of the same batch: one after the other they hold what
+a single process would, so a run may go on with another number of ranks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import cv2
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from vitruvian.data.order import Order, order_of, share
 from vitruvian.errors import InputError, UsageError
 from vitruvian.types import Array, Batch
 
@@ -31,7 +32,7 @@ Report: TypeAlias = Callable[[str], None]
 
 ATTEMPTS = 8  # neighbours tried in place of a bad example before the run stops
 BAD_ALLOWANCE = 8  # bad examples that never stop a run, however short it is
-ORDER_STREAM, EXAMPLE_STREAM = 0, 1  # keep the two kinds of randomness of one seed apart
+EXAMPLE_STREAM = 1  # keeps the randomness of examples apart from that of their order, whose stream is 0
 
 
 class Examples(Protocol):
@@ -42,25 +43,6 @@ class Examples(Protocol):
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """The example at `index`; every random choice is drawn from `rng`. Raises for one that cannot be used."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """Position -> index: a new permutation of `length` every epoch, or the plain order."""
-
-    length: int
-    seed: int
-    shuffle: bool = True
-
-    def index(self, position: int) -> int:
-        """The index drawn at a position."""
-        epoch, place = divmod(position, self.length)
-        return int(_permutation(self.length, self.seed, epoch)[place]) if self.shuffle else place
-
-
-@lru_cache(maxsize=2)
-def _permutation(length: int, seed: int, epoch: int) -> Array:
-    return np.random.default_rng([seed, ORDER_STREAM, epoch]).permutation(length)
 
 
 class _Raw(NamedTuple):
@@ -74,15 +56,16 @@ class _Raw(NamedTuple):
 
 @dataclass(frozen=True)
 class _RawBatches(Dataset[_Raw]):
-    """Batch number -> raw batch; this is what a worker runs."""
+    """Batch number -> this rank's share of the raw batch; this is what a worker runs."""
 
     examples: Examples
     order: Order
     size: int
+    places: range
 
     def __getitem__(self, number: int) -> _Raw:
         first, bad = number * self.size, list[str]()
-        drawn = [self._draw(first + i, bad) for i in range(self.size)]
+        drawn = [self._draw(first + i, bad) for i in self.places]
         good = [example for example in drawn if example is not None]
         if len(good) < len(drawn):
             return _Raw(None, {}, (), tuple(bad))
@@ -131,6 +114,8 @@ class Loader:
 
     mean and std on the 0..255 scale; `workers` 0 reads in this process; `bad` counts the examples that were replaced, and a
     run stops when they are more than the share `max_bad`. Floating targets arrive as float32 whatever they travel as.
+    batch: of all ranks together; this loader yields the share of `rank`, and counts its `bad` alone. Shares differ by one where
+    the batch cannot be divided. What `examples.problems` tells, if they have it, is reported once, before the first batch.
     """
 
     examples: Examples
@@ -146,23 +131,28 @@ class Loader:
     start_method: str = "forkserver"
     report: Report = _report_to_stderr
     bad: int = 0
+    rank: int = 0
+    ranks: int = 1
 
     def __post_init__(self) -> None:
         if len(self.examples) == 0:
             raise UsageError("the source has no examples; check its folder and its filters")
         if self.batch < 1 or self.workers < 0 or self.prefetch < 1 or self.seed < 0:
             raise UsageError("a loader needs batch >= 1, workers >= 0, prefetch >= 1 and seed >= 0")
+        self._places = share(self.batch, self.rank, self.ranks)
         self._mean = torch.tensor(self.mean, device=self.device).view(3, 1, 1)
         self._std = torch.tensor(self.std, device=self.device).view(3, 1, 1)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches number `start` to `stop - 1` of the endless stream of epochs."""
-        order = Order(len(self.examples), self.seed, self.shuffle)
-        return self._run(_RawBatches(self.examples, order, self.batch), range(start, stop))
+        for text in getattr(self.examples, "problems", ()):
+            self.report(f"problem of the source: {text}")
+        order = order_of(self.examples, self.seed, self.shuffle)
+        return self._run(_RawBatches(self.examples, order, self.batch, self._places), range(start, stop))
 
     def _run(self, raw: _RawBatches, numbers: range) -> Iterator[Batch]:
         for number, item in zip(numbers, self._read(raw, numbers), strict=True):
-            self._count_bad(item, (number + 1) * self.batch)
+            self._count_bad(item, (number + 1) * len(self._places))
             yield self._to_batch(item)
 
     def _read(self, raw: _RawBatches, numbers: range) -> Iterator[_Raw]:

@@ -17,7 +17,7 @@ from vitruvian.predict.engine import passes, prepare, views_at_once
 from vitruvian.tasks import TASKS, task
 from vitruvian.tasks.base import Task
 from vitruvian.types import Array, Crop, Fit, HeadSpec, ModelSpec, Person, Prediction
-from vitruvian.vocab import skeleton_names
+from vitruvian.vocab import is_skeleton
 from vitruvian.weights import Loaded
 
 FITS = ("auto", "affine", "pad", "stretch", "lite")
@@ -28,7 +28,7 @@ def task_of(head: HeadSpec) -> Task:
     """The task of a head, speaking the head's vocabulary."""
     if head.vocabulary is None:
         return task(head.task)
-    field = "skeleton" if head.vocabulary in skeleton_names() else "class_set"
+    field = "skeleton" if is_skeleton(head.vocabulary) else "class_set"
     return task(head.task, **{field: head.vocabulary})
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vitruvian.errors import UsageError
+from vitruvian.errors import InputError, UsageError
 from vitruvian.geometry import map_to_source, warp
 from vitruvian.tasks.base import Metric, Task
 from vitruvian.tasks.dense import label_crop, resize_map
@@ -39,7 +39,8 @@ class Seg(Task):
     def head_spec(self, spec: ModelSpec) -> HeadSpec:
         """Three deconvolutions and three 1x1 stages of 768: logits at half the input."""
         options = {"dropout": 0.1, "final_std": 0.01}
-        return HeadSpec(self.name, (768,) * 3, (768,) * 3, len(class_set(self.class_set)), self.class_set, options=options)
+        names = class_set(self.class_set)
+        return HeadSpec(self.name, (768,) * 3, (768,) * 3, len(names), names.name, options=options)
 
     def encode(self, sample: Sample, crop: Crop, spec: ModelSpec) -> dict[str, Tensor]:
         """{"label": (H, W) int64}; 255 = not counted, pixels outside the picture are background."""
@@ -47,6 +48,11 @@ class Seg(Task):
         if sample.classes is None:
             return {"label": torch.full(small.size, IGNORE, dtype=torch.int64)}
         label = warp(sample.classes, small, nearest=True)
+        if label[label != IGNORE].max(initial=0) >= len(class_set(self.class_set)):
+            told = (
+                f"ids up to {label[label != IGNORE].max()}, but {self.class_set} has {len(class_set(self.class_set))} classes"
+            )
+            raise InputError(f"sample {sample.key}: {told}. Fix: read it with a class map.")
         if crop.flipped:
             label = _swap(label, self.class_set)
         return {"label": torch.from_numpy(label.astype(np.int64))}
@@ -63,7 +69,8 @@ class Seg(Task):
         values: list[Value] = []
         for logits, crop in zip(output.detach(), crops, strict=True):
             ids, score = (map_.cpu().numpy() for map_ in classes_at(logits, crop.size))
-            values.append(Classes(_swap(ids, self.class_set) if crop.flipped else ids, score, self.class_set))
+            ids = _swap(ids, self.class_set) if crop.flipped else ids
+            values.append(Classes(ids, score, class_set(self.class_set).name))
         return values
 
     def flip(self, output: Tensor) -> Tensor:
@@ -72,7 +79,7 @@ class Seg(Task):
 
     def metric(self) -> Metric:
         """mIoU, mAcc, aAcc and foreground IoU."""
-        return SegMetric(self.class_set)
+        return SegMetric(class_set(self.class_set).name)
 
     def draw(self, image: Array, predictions: Sequence[Prediction]) -> Array:
         """The palette over the picture, background left as it is; later people lie on top."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from vitruvian.checks import Rule, above, fault, finite, several, whole
 from vitruvian.errors import UsageError, WeightsError, unknown_name
 from vitruvian.model import BACKBONES
 from vitruvian.types import HeadSpec, ModelSpec
-from vitruvian.vocab import class_set, class_set_names, skeleton, skeleton_names
+from vitruvian.vocab import class_set, class_set_names, define, definition, is_skeleton, skeleton, skeleton_names
 
 FORMAT = 1
 ENTRY = "vitruvian"
@@ -35,7 +35,7 @@ HEAD_RULES: tuple[Rule, ...] = (
     ("vocabulary", "the name of a skeleton or a class set, or null", lambda v: v is None or isinstance(v, str)),
     ("options", "names and values", lambda v: isinstance(v, Mapping)),
 )
-CARD_RULES: tuple[Rule, ...] = (("provenance", "names and values", lambda v: isinstance(v, Mapping)),)
+CARD_RULES: tuple[Rule, ...] = (("provenance definitions", "names and values", lambda v: isinstance(v, Mapping)),)
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Card:
     """The metadata of one file. `vocabularies`: name -> its words in the order of the head's channels.
 
     provenance: free words and numbers (data, command, commit, date); run: hash of the run that made the weights.
+    definitions: whole tables of the vocabularies that do not come with the package; reading the card makes them known.
     """
 
     spec: ModelSpec
@@ -50,6 +51,7 @@ class Card:
     licence: str = "unknown"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
+    definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def is_detector(self) -> bool:
@@ -64,14 +66,21 @@ class Card:
 
 def words_of(vocabulary: str) -> tuple[str, ...]:
     """The words of a skeleton or a class set in channel order; an unknown name is an error that lists both kinds."""
-    if vocabulary in skeleton_names():
+    if is_skeleton(vocabulary):
         return skeleton(vocabulary).names
-    if vocabulary in class_set_names():
+    try:
         return class_set(vocabulary).names
+    except UsageError:
+        pass
     raise UsageError(
         f"unknown skeleton or class set {vocabulary!r}."
         f" Allowed: {', '.join(skeleton_names())} (skeletons), {', '.join(class_set_names())} (class sets)."
     )
+
+
+def name_of(vocabulary: str) -> str:
+    """The name of a skeleton or a class set given by name or file."""
+    return skeleton(vocabulary).name if is_skeleton(vocabulary) else class_set(vocabulary).name
 
 
 def card_of(spec: ModelSpec, provenance: Mapping[str, Any], run: str) -> Card:
@@ -79,8 +88,11 @@ def card_of(spec: ModelSpec, provenance: Mapping[str, Any], run: str) -> Card:
     found = _spec_fault(spec)
     if found:
         raise UsageError(f"the model {spec.name!r} cannot be saved: {found}")
-    names = sorted({head.vocabulary for head in spec.heads if head.vocabulary})
-    return Card(spec, {name: words_of(name) for name in names}, spec.licence, dict(provenance), run)
+    heads = tuple(replace(head, vocabulary=name_of(head.vocabulary)) if head.vocabulary else head for head in spec.heads)
+    names = sorted({head.vocabulary for head in heads if head.vocabulary})
+    own = {name: table for name in names if (table := definition(name)) is not None}
+    words = {name: words_of(name) for name in names}
+    return Card(replace(spec, heads=heads), words, spec.licence, dict(provenance), run, own)
 
 
 def to_metadata(card: Card) -> dict[str, str]:
@@ -108,6 +120,11 @@ def from_metadata(metadata: Mapping[str, str] | None, where: str) -> Card:
     found = fault(card, CARD_RULES) or _spec_fault(card.spec)
     if found:
         raise WeightsError(f"{where}: {found} {FIX}")
+    try:
+        for name, table in card.definitions.items():
+            define(table, f"{where}: {name}")
+    except UsageError as error:
+        raise WeightsError(str(error)) from error
     _check_words(card, where)
     return card
 

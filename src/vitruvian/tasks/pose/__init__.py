@@ -47,8 +47,8 @@ class Pose(Task):
 
     def head_spec(self, spec: ModelSpec) -> HeadSpec:
         """Two deconvolutions and two 1x1 stages of 768: heatmaps at a quarter of the input."""
-        count = len(skeleton(self.skeleton))
-        return HeadSpec(self.name, (768, 768), (768, 768), count, self.skeleton, options={"std": 0.001})
+        names = skeleton(self.skeleton)
+        return HeadSpec(self.name, (768, 768), (768, 768), len(names), names.name, options={"std": 0.001})
 
     def encode(self, sample: Sample, crop: Crop, spec: ModelSpec) -> dict[str, Tensor]:
         """{"heatmap": (K, h, w) at the head's resolution, "weight": (K,) 0 = not counted}."""
@@ -105,7 +105,7 @@ class Pose(Task):
         if crop.flipped:
             back = list(skeleton(self.skeleton).flip)
             xy, scores = xy[back], scores[back]
-        return Keypoints(xy, scores.astype(np.float32), self.skeleton)
+        return Keypoints(xy, scores.astype(np.float32), skeleton(self.skeleton).name)
 
     def _factors(self) -> Array:
         names = skeleton(self.skeleton)

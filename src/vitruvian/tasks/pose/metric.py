@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitruvian.errors import UsageError
+from vitruvian.errors import InputError, UsageError
 from vitruvian.types import Array, Keypoints, Prediction, Sample
 from vitruvian.vocab import keypoint_map, skeleton
 
@@ -13,12 +13,17 @@ AUC_REACH, AUC_STEPS = 0.2, 20  # of the box's longer side; thresholds below it
 
 
 def labelled_points(sample: Sample, name: str) -> Array | None:
-    """A sample's keypoints (K, 3) in the skeleton `name`, visibility 0 where its own skeleton has no such point."""
+    """A sample's keypoints (K, 3) in the skeleton `name`, visibility 0 where its own skeleton has no such point.
+
+    Raises InputError where the two have no point in common.
+    """
     if sample.keypoints is None or sample.skeleton is None:
         return None
     if sample.skeleton == name:
         return sample.keypoints
     rows = keypoint_map(sample.skeleton, name)
+    if (rows < 0).all():
+        raise InputError(f"sample {sample.key} has the skeleton {sample.skeleton}, which has no point in common with {name}.")
     return np.where(rows[:, None] >= 0, sample.keypoints[rows], 0.0).astype(np.float32)
 
 
