@@ -15,6 +15,7 @@ from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import map_to_source, warp
 from vitruvian.tasks.base import Metric, Task
 from vitruvian.tasks.dense import label_crop, maps_on_crops, resize_map
+from vitruvian.tasks.reduce import mean, share
 from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Prediction, Sample, Value
 from vitruvian.types import Depth as DepthValue
 
@@ -61,7 +62,7 @@ class Depth(Task):
         if self.l1_weight:
             valid = truth > NOTHING / 2
             error = torch.where(valid, (pred - truth).abs(), 0.0)
-            parts["l1"] = self.l1_weight * error.sum() / valid.sum().clamp(min=1)
+            parts["l1"] = self.l1_weight * share(error.sum(), valid.sum())
         return parts
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
@@ -112,7 +113,7 @@ def silog(pred: Tensor, target: Tensor) -> Tensor:
     count = valid.sum(1).clamp(min=1)
     spread = difference.square().sum(1) / count - 0.5 * (difference.sum(1) / count).square()
     positive = spread > 1e-12
-    return torch.where(positive, spread.where(positive, 1.0).sqrt(), 0.0).mean()
+    return mean(torch.where(positive, spread.where(positive, 1.0).sqrt(), 0.0))
 
 
 def depth_colors(z: Array, ends: tuple[float, float] | None = None) -> Array:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vitruvian.model.mae import mae_head
 from vitruvian.tasks.base import Objective
+from vitruvian.tasks.reduce import share
 from vitruvian.types import Crop, HeadSpec, ModelSpec, Sample
 
 
@@ -44,4 +45,4 @@ def normalise_patches(patches: Tensor) -> Tensor:
 def masked_mse(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean over P, then over the masked patches of the whole batch; pred, target (B, N, P), mask (B, N) 1 = masked."""
     per_patch = (pred.float() - target).square().mean(-1)
-    return (per_patch * mask).sum() / mask.sum().clamp(min=1)
+    return share((per_patch * mask).sum(), mask.sum())

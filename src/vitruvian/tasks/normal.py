@@ -15,6 +15,7 @@ from vitruvian.errors import UsageError
 from vitruvian.geometry import map_to_source, warp
 from vitruvian.tasks.base import Metric, Task
 from vitruvian.tasks.dense import crop_rotation, label_crop, maps_on_crops, resize_map, turn_vectors
+from vitruvian.tasks.reduce import share
 from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Normals, Prediction, Sample, Value
 
 NOTHING = -1000.0  # target of a pixel without a normal, in all three channels
@@ -86,14 +87,14 @@ def cosine_loss(pred: Tensor, target: Tensor) -> Tensor:
     """Mean over labelled pixels of 1 - cos of the angle; (B, 3, H, W), no pixel gives 0."""
     valid = _labelled(target)
     cosine = (F.normalize(pred.float(), dim=1, eps=1e-6) * F.normalize(target, dim=1, eps=1e-6)).sum(1)
-    return torch.where(valid, 1 - cosine, 0.0).sum() / valid.sum().clamp(min=1)
+    return share(torch.where(valid, 1 - cosine, 0.0).sum(), valid.sum())
 
 
 def l1_loss(pred: Tensor, target: Tensor) -> Tensor:
     """Absolute error of the raw output, summed over the three channels, mean over labelled pixels."""
     valid = _labelled(target)
     error = (pred.float() - target).abs().sum(1)
-    return torch.where(valid, error, 0.0).sum() / valid.sum().clamp(min=1)
+    return share(torch.where(valid, error, 0.0).sum(), valid.sum())
 
 
 def _labelled(target: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from vitruvian.geometry import map_to_source, warp
 from vitruvian.tasks.base import Metric, Task
 from vitruvian.tasks.dense import label_crop, resize_map
 from vitruvian.tasks.labels import classes_at
+from vitruvian.tasks.reduce import mean
 from vitruvian.types import IGNORE, Array, Classes, Crop, HeadSpec, ModelSpec, Prediction, Sample, Value
 from vitruvian.vocab import class_set
 
@@ -60,7 +61,7 @@ class Seg(Task):
     def loss(self, output: Tensor, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{"ce": weighted cross-entropy}."""
         weights = torch.tensor(class_set(self.class_set).loss_weights, device=output.device) ** self.balance
-        return {"ce": pixel_cross_entropy(output, target["label"], weights).mean()}
+        return {"ce": mean(pixel_cross_entropy(output, target["label"], weights))}
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
         """Logits -> ids and their probability at the crop's size."""

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.tasks.base import Objective
 from vitruvian.train.config import FREE, TrainConfig
+from vitruvian.train.sharded import best_step, read_tensors, sharded_steps
 
-FORMAT = 1
+FORMAT = 2  # since 2 the optimiser's state goes by parameter names
 _NAME = re.compile(r"step-(\d+)\.pt")
 _BEST = "best.pt"
 _DAMAGE = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile)
@@ -87,8 +88,15 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_weights(folder: Path, best: bool = False, average: bool = True) -> dict[str, Tensor]:
-    """The weights of a run's folder: the last or the best checkpoint's, averaged ones where the run kept an average."""
+    """The weights of a run's folder: the last or the best checkpoint's, averaged ones where the run kept an average; of several
+    ranks put together."""
     checkpoints = Checkpoints(folder / "checkpoints")
+    if steps := sharded_steps(checkpoints.folder):
+        step = best_step(checkpoints.folder) if best else steps[-1]
+        if step is None:
+            raise WeightsError(f"{folder} has kept no best checkpoint")
+        if best or step >= max(checkpoints.steps(), default=0):
+            return read_tensors(checkpoints.folder, step, ("average", "model") if average else ("model",))
     state = read(checkpoints.folder / _BEST) if best else checkpoints.latest()
     if state is None:
         raise WeightsError(f"{folder} has no checkpoint yet")

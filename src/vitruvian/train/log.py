@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,17 +20,20 @@ from vitruvian.types import Batch
 class RunLog:
     """The log of one run. Lines are only ever added, except on resume: what the checkpoint had not seen is taken off.
 
-    A line is `{"step", "kind": "train" | "evaluate" | "skipped", ...}`; losses are means since the line before.
+    A line is `{"step", "kind": "train" | "evaluate" | "skipped", ...}`; losses are means since the line before. Of several
+    ranks only the first one writes and shows, but every one has its notices.
     """
 
-    def __init__(self, path: Path, steps: int, start: int, progress: bool = True) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _keep_until(path, start)
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path, steps: int, start: int, progress: bool = True, rank: int = 0) -> None:
+        self._rank, self._show = rank, progress and rank == 0
         self._console = Console(file=sys.stderr)
         self._bar: Progress | None = None
-        self._show = progress
-        if progress and self._console.is_terminal:
+        self._file: TextIO | None = None
+        if rank == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _keep_until(path, start)
+            self._file = path.open("a", encoding="utf-8")
+        if self._show and self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             self._bar = Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[figures]}"), console=self._console)
             self._task = self._bar.add_task("train", total=steps, completed=start, figures="")
@@ -43,7 +46,8 @@ class RunLog:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar:
             self._bar.stop()
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def step(self, step: int) -> None:
         """Move the bar."""
@@ -53,8 +57,9 @@ class RunLog:
     def record(self, step: int, kind: str, fields: Mapping[str, Any]) -> None:
         """Write one line and show its figures."""
         line = {"step": step, "kind": kind, **_finite(fields), "time": round(time.time(), 2)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        if self._file:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
         if self._bar and kind == "train":
             brief = {name: fields[name] for name in ("loss", "images_per_s") if name in fields}
             self._bar.update(self._task, figures=_text(brief))
@@ -68,7 +73,7 @@ class RunLog:
 
     def notice(self, text: str) -> None:
         """Something a person should read; shown even without progress."""
-        self._print(f"notice: {text}")
+        self._print(f"notice: {f'rank {self._rank}: ' if self._rank else ''}{text}")
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.data.loader import Examples, Loader
-from vitruvian.device import choose_compute
+from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import UsageError, VitruvianError, unknown_name
 from vitruvian.tasks.base import Objective
 from vitruvian.train.checkpoint import (
+    FORMAT,
     Checkpoints,
     check_same_run,
     differences,
@@ -34,6 +35,8 @@ from vitruvian.train.checkpoint import (
 from vitruvian.train.config import TrainConfig
 from vitruvian.train.log import Clock, RunLog
 from vitruvian.train.optim import Average, adamw, set_learning_rate
+from vitruvian.train.parallel import World, any_rank, joined, shard, whole
+from vitruvian.train.sharded import Sharded, load_sharded, put_tensors, sharded_steps, tensors_of
 from vitruvian.train.step import Losses, keep_freed_memory
 from vitruvian.types import Batch
 
@@ -61,25 +64,35 @@ def train(
     SIGTERM write a checkpoint and return with `finished` False. Killed in any way, the same call goes on from the last
     checkpoint with equal losses (same machine, threads and versions; elsewhere up to rounding).
     """
-    return _Run(config, model, tasks, examples, evaluate).go()
+    compute = choose_compute(config.device, config.dtype)
+    with joined(compute.device) as place:
+        return _Run(config, model, tasks, examples, evaluate, compute, place).go()
 
 
 class _Run:
     """The moving parts of one training; `go` is the loop."""
 
     def __init__(
-        self, config: TrainConfig, model: nn.Module, tasks: Sequence[Objective], examples: Examples, evaluate: Evaluate | None
+        self,
+        config: TrainConfig,
+        model: nn.Module,
+        tasks: Sequence[Objective],
+        examples: Examples,
+        evaluate: Evaluate | None,
+        compute: Compute,
+        place: World,
     ) -> None:
         _check_tasks(config, tasks)
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.use_deterministic_algorithms(config.deterministic)
         self.config, self.tasks, self.evaluate = config, tasks, evaluate
-        self.compute = choose_compute(config.device, config.dtype)
+        self.compute, self.place = compute, place
         self.device = self.compute.device
         if self.device.type == "cpu":
             keep_freed_memory()
         self.model = model.to(self.device).train()
+        shard(self.model, compute, place)
         run = torch.compile(model, dynamic=False) if config.compile else model
         self.losses = Losses(model, run, tasks, config.loss_weights, self.compute)
         self.optimizer = adamw(model, config)
@@ -87,9 +100,10 @@ class _Run:
         spec = cast(Any, model).spec
         self.loader = Loader(
             examples, config.batch, config.seed, spec.mean, spec.std, self.device, config.workers, config.prefetch,
-            config.shuffle, config.max_bad, config.start_method, report=self._notice,
+            config.shuffle, config.max_bad, config.start_method, report=self._notice, rank=place.rank, ranks=place.ranks,
         )  # fmt: skip
         self.checkpoints = Checkpoints(config.folder / "checkpoints", config.keep, report=self._notice)
+        self.sharded = Sharded(self.checkpoints.folder, place, config.keep, self._notice) if place.ranks > 1 else None
         self.identity = identity(config, model, tasks, len(examples), self.compute.dtype_name)
         self.step, self.best, self.skipped = 0, cast(float | None, None), 0
         self.sums: dict[str, float] = {}
@@ -102,15 +116,17 @@ class _Run:
         """Train to the end, or until told to stop."""
         self._begin()
         config = self.config
-        self._write_config()
-        log = RunLog(config.folder / "log.jsonl", config.steps, self.step, config.progress)
+        if self.place.first:
+            self._write_config()
+        log = RunLog(config.folder / "log.jsonl", config.steps, self.step, config.progress, self.place.rank)
         with log, _stop_signals() as stop:
             self.log = log
-            log.tell(f"training on {self.compute}, threads: {torch.get_num_threads()}")
+            together = f" in {self.place.ranks} processes" if self.place.ranks > 1 else ""
+            log.tell(f"training on {self.compute}{together}, threads: {torch.get_num_threads()}")
             for text in self.early_notices:
                 log.notice(text)
             self._loop(stop)
-            if stop:
+            if stop and self.place.first:
                 log.notice(f"{stop[0]}: stopped after step {self.step}; the same command goes on from here")
         return Result(self.step, self.step >= config.steps, self.figures, self.best, config.folder)
 
@@ -119,7 +135,7 @@ class _Run:
         batches = self.loader.batches(self.step * config.accumulate, config.steps * config.accumulate)
         clock, saved, saved_step = Clock(self.step), time.monotonic(), self.step
         try:
-            while self.step < config.steps and not stop:
+            while self.step < config.steps and not any_rank(bool(stop), self.device):
                 micro = self._wait(clock, batches, stop)
                 if micro is None:
                     break
@@ -127,13 +143,17 @@ class _Run:
                 self.step += 1
                 self._tell(clock)
                 is_best = self._judge()
+                if self.sharded:
+                    self.sharded.look()
                 minutes = (time.monotonic() - saved) / 60
                 due = self.step % config.checkpoint_every == 0 or minutes >= config.checkpoint_minutes
-                if due or is_best or self.step == config.steps:
-                    self.checkpoints.write(self.step, self._state(), best=is_best)
+                if any_rank(due or is_best or self.step == config.steps, self.device):  # clocks differ
+                    self._save(is_best)
                     saved, saved_step = time.monotonic(), self.step
             if saved_step < self.step:  # the signal came after the last look at it
-                self.checkpoints.write(self.step, self._state())
+                self._save(False)
+            if self.sharded:
+                self.sharded.finish()
         finally:
             cast(Any, batches).close()  # ends the workers now, not when the garbage is collected
 
@@ -156,7 +176,7 @@ class _Run:
             for name, value in losses.items():
                 parts[name] = parts.get(name, 0) + value.detach() / len(micro)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip or math.inf)
+        norm = whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.clip or math.inf))
         values = torch.stack([*parts.values(), norm.detach().float()]).tolist()  # the step's only wait for the device
         figures = dict(zip([*parts, "grad_norm"], values, strict=True))
         if all(map(math.isfinite, values)):
@@ -231,7 +251,7 @@ class _Run:
 
     def _begin(self) -> None:
         """Start anew from the seed, or take up the newest checkpoint."""
-        found = self.checkpoints.latest()
+        found = self._found()
         if found is None and self.config.resume == "must":
             raise UsageError(f"{self.checkpoints.folder} has no checkpoint to resume from")
         if found is not None and self.config.resume == "never":
@@ -244,20 +264,40 @@ class _Run:
         check_same_run(found["identity"], self.identity, self.config.folder)
         for line in differences(found["environment"], environment(self.device)):
             self._notice(f"the losses may differ in the last digits: {line}")
-        self.model.load_state_dict(found["model"])
-        self.optimizer.load_state_dict(found["optimizer"])
-        if self.average:
-            self.average.state = {name: value.to(self.device) for name, value in found["average"].items()}
         self.step, self.best, self.skipped = found["step"], found["best"], found["skipped"]
         self.sums, self.counts, self.loader.bad = found["sums"], found["counts"], found["bad"]
         set_random_state(found["random"])
         self._notice(f"resumed after step {self.step} of {self.config.steps}")
 
-    def _state(self) -> dict[str, Any]:
+    def _found(self) -> dict[str, Any] | None:
+        """The plain data of the newest checkpoint, its tensors being put in place; None where there are none."""
+        folder = self.checkpoints.folder
+        steps = sharded_steps(folder)
+        if steps and steps[-1] >= max(self.checkpoints.steps(), default=0):
+            tensors = self._tensors()
+            rest = load_sharded(folder, steps[-1], tensors)
+            put_tensors(tensors, self.model, self.optimizer, whole=False)
+            return rest
+        found = self.checkpoints.latest()
+        if found is not None:
+            check_same_run(found["identity"], self.identity, self.config.folder)
+            put_tensors(found, self.model, self.optimizer, whole=True)
+            if self.average:
+                self.average.load(found["average"])
+        return found
+
+    def _tensors(self) -> dict[str, Any]:
+        return tensors_of(self.model, self.optimizer, self.average.state if self.average else None)
+
+    def _save(self, is_best: bool) -> None:
+        """One file of a single process; a folder, written in the background, of several."""
+        if self.sharded:
+            self.sharded.write(self.step, self._tensors(), {"format": FORMAT, "step": self.step, **self._rest()}, is_best)
+        else:
+            self.checkpoints.write(self.step, {"average": None, **self._tensors(), **self._rest()}, best=is_best)
+
+    def _rest(self) -> dict[str, Any]:
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state if self.average else None,
             "random": random_state(),
             "best": self.best,
             "skipped": self.skipped,

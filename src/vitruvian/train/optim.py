@@ -5,10 +5,12 @@ from __future__ import annotations
 import bisect
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from vitruvian.errors import UsageError
 from vitruvian.train.config import TrainConfig
@@ -113,6 +115,14 @@ class Average:
         for mine, theirs in pairs:
             if not mine.is_floating_point():
                 mine.copy_(theirs)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the averages of whole tensors, of which each rank keeps its part."""
+        for name, mine in self.state.items():
+            theirs = state[name]
+            if isinstance(mine, DTensor):
+                theirs = distribute_tensor(theirs.to(mine.device), mine.device_mesh, mine.placements)
+            mine.copy_(theirs)
 
     def swap(self, model: nn.Module) -> None:
         """Exchange the model's tensors with the average in place; a second call takes it back."""

@@ -120,7 +120,7 @@ def class_set_of(raw: Table) -> ClassSet:
         colors=tuple(tuple(row["color"]) for row in rows),
         loss_weights=tuple(float(row["loss_weight"]) for row in rows),
         ignore=raw["ignore"],
-        source34=tuple(place.get(row["to"], raw["ignore"]) for row in raw.get("source34", ())),
+        source34=tuple(place[row["to"]] if row["to"] in place else int(raw["ignore"]) for row in raw.get("source34", ())),
         title=raw["title"],
     )
 

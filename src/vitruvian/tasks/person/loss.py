@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vitruvian.tasks.person.codec import LOG_RANGE
+from vitruvian.tasks.reduce import share
 
 
 def center_focal(logits: Tensor, center: Tensor, counted: Tensor) -> Tensor:
@@ -15,7 +16,7 @@ def center_focal(logits: Tensor, center: Tensor, counted: Tensor) -> Tensor:
     probability = logits.sigmoid()
     hit = -((1 - probability) ** 2) * F.logsigmoid(logits)
     miss = -((1 - center) ** 4) * probability**2 * F.logsigmoid(-logits)
-    return (counted * torch.where(middle, hit, miss)).sum() / middle.sum().clamp(min=1)
+    return share((counted * torch.where(middle, hit, miss)).sum(), middle.sum())
 
 
 def sides_giou(raw: Tensor, sides: Tensor, near: Tensor) -> Tensor:
@@ -28,7 +29,7 @@ def sides_giou(raw: Tensor, sides: Tensor, near: Tensor) -> Tensor:
     both, around, a, b = (_area(v) for v in (low, high, pred, sides))
     union = a + b - both
     giou = both / union - (around - union) / around
-    return (near[:, 0] * (1 - giou)).sum() / near.sum().clamp(min=1)
+    return share((near[:, 0] * (1 - giou)).sum(), near.sum())
 
 
 def _area(sides: Tensor) -> Tensor:

@@ -1,0 +1,61 @@
+"""A small run for `torchrun` or a single process: FOLDER STEPS [KILLED_RANK KILLED_STEP]."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from vitruvian.model import build
+from vitruvian.tasks import task
+from vitruvian.tasks.base import Task
+from vitruvian.train import TrainConfig, train
+from vitruvian.types import HeadSpec, ModelSpec
+
+HEADS = (
+    HeadSpec("pose", (16,), (16,), 17, "coco17"),
+    HeadSpec("seg", (16,), (16,), 28, "body28"),
+    HeadSpec("normal", (16,), (16,), 3),
+)
+SPEC = ModelSpec("tiny", (64, 48), dim=32, depth=3, heads_attn=2, mlp=64, heads=HEADS)
+TASKS: list[Task] = [task("pose"), task("seg"), task("normal")]
+
+
+class Uneven:
+    """Noise with labels, of which each example has another share of labelled pixels."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def example(self, index: int, rng: np.random.Generator):
+        image = np.random.default_rng(index).integers(0, 255, (64, 48, 3)).astype(np.uint8)
+        normal = rng.normal(size=(3, 64, 48)).astype(np.float32)
+        normal /= np.linalg.norm(normal, axis=0)
+        normal[:, :, : int(rng.integers(0, 47))] = -1000
+        pose = {"heatmap": rng.random((17, 8, 6)).astype(np.float32), "weight": (rng.random(17) < 0.7).astype(np.float32)}
+        target = {"pose": pose, "seg": {"label": rng.integers(0, 28, (64, 48))}, "normal": {"normal": normal}}
+        return image, target, str(index)
+
+
+def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-1") -> None:
+    def kill(_: nn.Module, step: int) -> dict[str, float]:
+        if (os.environ.get("RANK", "0"), step) == (killed_rank, int(killed_step)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = TrainConfig(
+        folder=Path(folder), steps=int(steps), batch=12, lr=1e-3, warmup=5, layer_decay=0.85, ema=0.9, dtype="fp32",
+        device="cpu", log_every=1, evaluate_every=1, checkpoint_every=5, progress=False,
+    )  # fmt: skip
+    train(config, build(SPEC), TASKS, Uneven(), kill)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,116 @@
+"""Several processes train as one does: equal losses, a killed rank, another number of ranks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vitruvian.errors import UsageError, WeightsError
+from vitruvian.tasks.normal import cosine_loss
+from vitruvian.train import read_log, read_weights
+from vitruvian.train.parallel import world
+from vitruvian.train.sharded import load_sharded, sharded_steps
+
+RUN = str(Path(__file__).with_name("parallel_run.py"))
+STEPS = 50
+NEAR = 1e-4
+
+
+def start(ranks: int, *words: object) -> int:
+    """The exit code of the run on so many ranks."""
+    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *several, RUN, *map(str, words)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    print(ran.stderr[-3000:])
+    return ran.returncode
+
+
+def losses(folder: Path) -> np.ndarray:
+    return np.array([record["loss"] for record in read_log(folder / "log.jsonl") if record["kind"] == "train"])
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run in a single process."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert start(1, folder, STEPS) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A run of two ranks of which one was killed at a random step; the folder and the step."""
+    folder = tmp_path_factory.mktemp("killed")
+    rng = np.random.default_rng()
+    step = int(rng.integers(8, STEPS - 5))
+    assert start(2, folder, STEPS, rng.integers(2), step) != 0
+    assert sharded_steps(folder / "checkpoints")[-1] <= step
+    return folder, step
+
+
+def test_two_ranks_train_as_one(alone: Path, tmp_path: Path) -> None:
+    assert start(2, tmp_path, STEPS) == 0
+    assert np.abs(losses(tmp_path) - losses(alone)).max() <= NEAR
+    assert losses(alone)[-1] < losses(alone)[0] - 0.1, "a curve that falls"
+    for average in (True, False):
+        one, two = (read_weights(folder, average=average) for folder in (alone, tmp_path))
+        assert one.keys() == two.keys()
+        apart = sum(float((two[name] - value).square().sum()) for name, value in one.items())
+        size = sum(float(value.square().sum()) for value in one.values())
+        assert apart < 1e-6 * size, "only biases before a norm, which nothing pulls on, may drift"
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_a_killed_run_goes_on_with_another_number_of_ranks(
+    alone: Path, killed: tuple[Path, int], tmp_path: Path, ranks: int
+) -> None:
+    folder, step = killed
+    shutil.copytree(folder, tmp_path / "run")
+    done = sharded_steps(tmp_path / "run" / "checkpoints")[-1]
+    assert start(ranks, tmp_path / "run", STEPS) == 0
+    curve = losses(tmp_path / "run")
+    assert len(curve) == STEPS and done <= step
+    assert np.abs(curve - losses(alone)).max() <= NEAR
+
+
+def test_a_run_of_one_goes_on_with_two(alone: Path, tmp_path: Path) -> None:
+    assert start(1, tmp_path, STEPS, 0, 22) != 0
+    assert start(2, tmp_path, STEPS) == 0
+    assert np.abs(losses(tmp_path) - losses(alone)).max() <= NEAR
+
+
+def test_half_a_place_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert world().ranks == 1
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(UsageError, match="start with torchrun"):
+        world()
+
+
+def test_a_damaged_checkpoint_says_so(killed: tuple[Path, int], tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(killed[0] / "checkpoints", folder)
+    step = sharded_steps(folder)[-1]
+    with pytest.raises(WeightsError, match="cannot be read as a checkpoint"):
+        load_sharded(folder, step, {"model": {"another": torch.zeros(3)}})
+    (folder / f"step-{step:08d}" / "rest.pt").unlink()
+    assert step not in sharded_steps(folder), "without its plain data it is not whole"
+
+
+def test_a_mean_counts_pixels_not_ranks() -> None:
+    """What the two-rank run rests on: unequal counts make a mean of means wrong."""
+    target = torch.full((2, 3, 4, 4), -1000.0)
+    target[0, :, 0, 0] = torch.tensor([0.0, 0.0, 1.0])
+    target[1] = torch.tensor([0.0, 0.0, 1.0])[:, None, None]
+    pred = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    halves = [cosine_loss(pred[i : i + 1], target[i : i + 1]) for i in range(2)]
+    assert abs(float(cosine_loss(pred, target) - sum(halves) / 2)) > 0.01
