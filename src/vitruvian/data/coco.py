@@ -84,6 +84,11 @@ class Coco:
     def __len__(self) -> int:
         return len(self._images)
 
+    def photo(self, index: int) -> tuple[Array, str]:
+        """One photo (H, W, 3) and its path, without its labels."""
+        image, path = self._picture(self._images[index])
+        return image, str(path)
+
     def __iter__(self) -> Iterator[ImageRecord]:
         return (self[i] for i in range(len(self)))
 

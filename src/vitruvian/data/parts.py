@@ -56,6 +56,10 @@ class Parts:
     def __len__(self) -> int:
         return len(self.files)
 
+    def photo(self, index: int) -> tuple[Array, str]:
+        """One picture (H, W, 3) and its path, without its labels."""
+        return read_image(self.files[index]), str(self.files[index])
+
     def __iter__(self) -> Iterator[ImageRecord]:
         return (self[i] for i in range(len(self)))
 

@@ -21,7 +21,7 @@ from vitruvian.data.fetch import expand, fetched, is_remote
 from vitruvian.data.images import PICTURES, decode_image
 from vitruvian.data.sources import whole_picture
 from vitruvian.errors import InputError, UsageError
-from vitruvian.types import ImageRecord, Sample
+from vitruvian.types import Array, ImageRecord, Sample
 
 OPEN = 64  # shards whose index a process remembers
 BLOCK = 512
@@ -71,6 +71,11 @@ class Shards:
 
     def __len__(self) -> int:
         return self._ends[-1]
+
+    def photo(self, index: int) -> tuple[Array, str]:
+        """One picture (H, W, 3) and its key."""
+        content, key = self.content(index)
+        return decode_image(content, key), key
 
     def __iter__(self) -> Iterator[ImageRecord]:
         return (self[i] for i in range(len(self)))

@@ -36,6 +36,9 @@ class Source(Protocol):
     def __len__(self) -> int:
         """How many photos there are."""
 
+    def photo(self, index: int) -> tuple[Array, str]:
+        """One photo (H, W, 3) uint8 RGB and its path or key, without its labels."""
+
     def __getitem__(self, index: int) -> ImageRecord:
         """One photo with its people, to evaluate."""
 
@@ -95,14 +98,12 @@ class Synthetic:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: int) -> ImageRecord:
-        path = self.picture(index)
-        if path is None:
-            raise InputError(f"{self.folder}: frame {index} has no drawn picture. Fix: run synth with images.")
-        frame, image = self.frame(index), read_image(path)
+        image, path = self.photo(index)
+        frame = self.frame(index)
         if image.shape[:2] != frame.size:
             raise InputError(f"{path}: {image.shape[:2]} px (H, W), but its G-buffer has {frame.size}. Generate the set again.")
         people = tuple(frame.sample(i, image) for i in range(len(frame.people)))
-        return ImageRecord(index, frame.size, str(path), people)
+        return ImageRecord(index, frame.size, path, people)
 
     @property
     def samples(self) -> int:
@@ -115,6 +116,13 @@ class Synthetic:
         if not record.people:
             raise InputError(f"{record.path} shows nobody.")
         return max(record.people, key=lambda who: who.area or 0)
+
+    def photo(self, index: int) -> tuple[Array, str]:
+        """One drawn picture (H, W, 3) and its path. InputError where there is none."""
+        path = self.picture(index)
+        if path is None:
+            raise InputError(f"{self.folder}: frame {index} has no drawn picture. Fix: run synth with images.")
+        return read_image(path), str(path)
 
     def frame(self, index: int) -> GBuffer:
         """The geometry of one frame."""
@@ -146,8 +154,12 @@ class Folder:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: int) -> ImageRecord:
-        image = read_image(self.files[index])
-        return ImageRecord(index, (image.shape[0], image.shape[1]), str(self.files[index]))
+        image, path = self.photo(index)
+        return ImageRecord(index, (image.shape[0], image.shape[1]), path)
+
+    def photo(self, index: int) -> tuple[Array, str]:
+        """One photo (H, W, 3) and its path."""
+        return read_image(self.files[index]), str(self.files[index])
 
     @property
     def samples(self) -> int:
