@@ -540,6 +540,44 @@ def models_convert(
     return convert(source, out, name, dtype, heads, overwrite)
 
 
+def data() -> int:
+    """Data sets to train on: list (the layouts and sets there are), check."""
+    raise NotImplementedError  # a group: see GROUPS
+
+
+def data_list() -> int:
+    """List the layouts of data sets that can be read, with an example of each, and the names of skeletons and classes."""
+    from vitruvian.survey import show_layouts
+
+    return show_layouts()
+
+
+def data_check(
+    sources: Sources = (),
+    train: tuple[str, ...] = (),
+    val: tuple[str, ...] = (),
+    skeleton: str | None = None,
+    out: Path | None = None,
+    limit: int | None = None,
+) -> int:
+    """Read data sets and name what is wrong: files that cannot be used, impossible flip pairs, ids out of range, empty masks,
+    degenerate boxes, sizes that differ, and pictures that training and validation share.
+
+    Exit code: 0 nothing is wrong, 1 something is, 2 wrong usage.
+
+    Args:
+        sources: SOURCE.toml, COCO's FILE.json, folders or shards (see `vitruvian data list`).
+        train: Sources to train on, whose pictures are compared with those of --val.
+        val: Sources to validate on.
+        skeleton: Of COCO files: name, or a TOML file of your own, which is checked too.
+        out: Folder of sheet.jpg, samples with their labels, and findings.json.
+        limit: Read at most so many pictures of each source, evenly apart.
+    """
+    from vitruvian.survey import check
+
+    return check(sources, train, val, skeleton, out, limit)
+
+
 def bench(
     model: Annotated[str, tyro.conf.Positional] = "vitruvian-s",
     engines: tuple[Literal["eager", "compile", "openvino", "pruned"], ...] = ("eager",),
@@ -579,7 +617,7 @@ def doctor() -> int:
 
 VERBS: dict[str, Callable[..., Any]] = {
     "predict": predict, "keypoints": keypoints, "maps": maps, "depth": depth, "features": features,
-    "synth": synth, "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
+    "synth": synth, "data": data, "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
 }  # fmt: skip
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
     "evaluate": {
@@ -590,6 +628,7 @@ GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
         "depth": evaluate_depth,
         "normal": evaluate_normal,
     },
+    "data": {"list": data_list, "check": data_check},
     "keypoints": {"list": keypoints_list, "convert": keypoints_convert, "angles": keypoints_angles},
     "maps": {"convert": maps_convert},
     "depth": {"align": depth_align, "cloud": depth_cloud},

@@ -27,3 +27,8 @@ class Noise:
             parts["more"] = np.zeros(1, np.float32)
         image = np.random.default_rng(index).integers(0, 256, (6, 5, 3)).astype(self.image_type)
         return image, {"t": parts}, f"noise {index}"
+
+
+def as_it_is(sample: Any, _: np.random.Generator) -> Any:
+    """A view that changes nothing."""
+    return sample.image, {}

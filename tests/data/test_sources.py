@@ -1,6 +1,9 @@
 """Readers, on small files written here and on the shared photos."""
 
 import json
+import pickle
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,29 +14,8 @@ from vitruvian.data.sources import Coco, Folder, Synthetic, named_points, read_i
 from vitruvian.errors import InputError, UsageError
 from vitruvian.vocab import skeleton
 
-NAMES = list(skeleton("coco17").names)
-
-
-def write_coco(folder, change=None, names=NAMES):
-    """One photo of 20x10 px, one person, one crowd; `change` edits the document."""
-    cv2.imwrite(str(folder / "a.png"), np.full((10, 20, 3), (10, 20, 30), np.uint8))
-    points = np.zeros((len(names), 3))
-    points[0], points[5] = (4, 3, 2), (6, 5, 1)
-    person = {
-        "id": 7, "image_id": 1, "category_id": 1, "bbox": [2, 1, 6, 8], "area": 40, "iscrowd": 0,
-        "segmentation": [[2, 1, 8, 1, 8, 9, 2, 9]], "keypoints": points.ravel().tolist(), "num_keypoints": 2,
-    }  # fmt: skip
-    crowd = {"id": 8, "image_id": 1, "category_id": 1, "bbox": [10, 0, 4, 4], "area": 8, "iscrowd": 1}
-    crowd |= {"segmentation": {"size": [10, 20], "counts": [100, 4, 96]}, "keypoints": [0] * 3 * len(names)}
-    document = {
-        "images": [{"id": 1, "file_name": "a.png", "height": 10, "width": 20}],
-        "categories": [{"id": 1, "name": "person", "keypoints": names}, {"id": 3, "name": "car"}],
-        "annotations": [person, crowd, {"id": 9, "image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1]}],
-    }
-    if change:
-        change(document)
-    (folder / "a.json").write_text(json.dumps(document))
-    return Coco(folder / "a.json", folder)
+sys.path.insert(0, str(Path(__file__).parent))
+from coco_files import NAMES, write_coco
 
 
 def test_a_coco_photo_is_read_with_its_person_and_its_crowd(tmp_path):
@@ -164,3 +146,94 @@ def test_a_synthetic_folder(tmp_path):
     assert source.frame(0).people[0].info == {"framing": "full"}
     with pytest.raises(InputError, match="no synthetic frames"):
         Synthetic(tmp_path / "images")
+
+
+def test_people_to_train_on_are_numbered(tmp_path):
+    def more(document):
+        first = document["annotations"][0]
+        nobody = {**first, "id": 10, "keypoints": [0] * 51}
+        thin = {**first, "id": 11, "bbox": [1, 1, 0, 5]}
+        document["annotations"] += [nobody, thin, {**first, "id": 12}]
+
+    source = write_coco(tmp_path, more)
+    assert source.samples == 2 and len(source[0].people) == 4
+    assert [source.sample(n).key for n in range(2)] == ["a.png/7", "a.png/12"]
+    assert pickle.loads(pickle.dumps(source)).sample(1).keypoints[0].tolist() == [4, 3, 2]
+
+
+def test_what_no_photo_shows_is_a_problem(tmp_path):
+    def spoil(document):
+        document["annotations"][0]["image_id"] = 5
+        document["images"].append(document["images"][0])
+
+    source = write_coco(tmp_path, spoil)
+    assert [text.split("a.json: ")[1] for text in source.problems] == [
+        "images: the id 1 occurs 2 times", "annotation 7: image_id 5 is not among its images",
+    ]  # fmt: skip
+
+
+def test_a_skeleton_of_ones_own_reads_its_points_by_name(tmp_path):
+    path = tmp_path / "own.toml"
+    rows = [f'{{ name = "{name}" }}' for name in ("Right-Wrist", "left_eye", "tail")]
+    path.write_text(f'name = "own3"\nkeypoints = [{", ".join(rows)}]')
+    write_coco(tmp_path, lambda d: d["annotations"][0]["keypoints"].__setitem__(slice(30, 33), [9, 8, 2]))
+    source = Coco(tmp_path / "a.json", tmp_path, str(path))
+    assert source.absent == ("tail",) and source.sample(0).skeleton == "own3"
+    assert source.sample(0).keypoints.tolist() == [[9, 8, 2], [0, 0, 0], [0, 0, 0]]
+    with pytest.raises(InputError, match=r"a.json: its points \(nose, .* are none of .*own.toml \(horn, ...\)"):
+        path.write_text('name = "own1"\nkeypoints = [{ name = "horn" }]')
+        Coco(tmp_path / "a.json", tmp_path, str(path))
+
+
+def test_points_without_names_are_in_the_skeletons_order(tmp_path):
+    source = write_coco(tmp_path, lambda d: d["categories"][0].pop("keypoints"))
+    assert source.sample(0).keypoints[5].tolist() == [6, 5, 1]
+    write_coco(tmp_path, lambda d: (d["categories"][0].pop("keypoints"), d["annotations"][0]["keypoints"].pop()))
+    with pytest.raises(InputError, match="annotation 7"):
+        Coco(tmp_path / "a.json", tmp_path).sample(0)
+
+
+def goliath(whole):
+    """Edits a document into the public schema of 308 points; point i lies at (i, 1)."""
+    names = skeleton("sapiens308")
+    points = np.stack([np.arange(308), np.ones(308), np.ones(308)], 1)
+
+    def change(document):
+        entry = document["annotations"][0]
+        entry["keypoints"] = points[list(names.groups["body"])].ravel().tolist()
+        if whole:
+            entry["goliath_wholebody_kpts"] = points.ravel().tolist()
+            return
+        parts = {"foot": "foot_kpts", "face": "face_kpts", "left_hand": "lefthand_kpts", "right_hand": "righthand_kpts"}
+        for group, field in parts.items():
+            entry[field] = points[list(names.groups[group])].ravel().tolist()
+
+    return change
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_public_schema_of_308_points(tmp_path, whole):
+    write_coco(tmp_path, goliath(whole))
+    points = Coco(tmp_path / "a.json", tmp_path, "sapiens308").sample(0).keypoints
+    names = skeleton("sapiens308")
+    extra = [] if whole else list(names.groups["extra"])  # no part of the schema holds them
+    labelled = np.setdiff1d(np.arange(308), extra)
+    assert (points[labelled, 0] == labelled).all() and not points[extra].any()
+    assert (points[list(names.groups["face"]), 2] == 2).all() and points[names.index("left_wrist"), 2] == 1
+
+
+def test_the_308_points_have_the_ids_of_the_table(tmp_path, shared):
+    table = json.loads((shared / "tables/keypoints308.json").read_text())
+    write_coco(tmp_path, goliath(True))
+    points = Coco(tmp_path / "a.json", tmp_path, "sapiens308").sample(0).keypoints
+    names = skeleton("sapiens308").names
+    assert all(points[names.index(row["name"]), 0] == row["id"] for row in table["keypoints"])
+
+
+def test_shared_files_are_read_person_by_person(shared):
+    folder = shared / "data/mmpose_coco"
+    source = Coco(folder / "annotations/test_coco_wholebody.json", folder, "wholebody133")
+    assert source.samples == 3 and not source.problems  # the fourth person has no labelled point
+    photos = shared / "data/coco"
+    coco = Coco(photos / "annotations/person_keypoints.json", photos)
+    assert coco.samples > 30 and coco.sample(coco.samples - 1).keypoints[:, 2].max() > 0

@@ -113,14 +113,15 @@ def class_set_of(raw: Table) -> ClassSet:
     """A class set from a whole table."""
     rows = raw["classes"]
     place: dict[str, int] = {row["name"]: i for i, row in enumerate(rows)}
+    ignore = int(raw["ignore"])
     return ClassSet(
         name=raw["name"],
         names=tuple(place),
         flip=_flip(rows),
         colors=tuple(tuple(row["color"]) for row in rows),
         loss_weights=tuple(float(row["loss_weight"]) for row in rows),
-        ignore=raw["ignore"],
-        source34=tuple(place[row["to"]] if row["to"] in place else int(raw["ignore"]) for row in raw.get("source34", ())),
+        ignore=ignore,
+        source34=tuple(place.get(row["to"], ignore) for row in raw.get("source34", ())),
         title=raw["title"],
     )
 
