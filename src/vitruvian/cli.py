@@ -234,7 +234,7 @@ def evaluate_depth(
     """RMSE, AbsRel, delta1-3 and more of depth maps in folders: of each photo, then their mean.
 
     Args:
-        truth: Folder of NAME.npy (H, W) in metres or 16-bit NAME.png; 0, NaN and infinity are no reading.
+        truth: Folder of NAME.npy or NAME.exr (H, W) in metres, or 16-bit NAME.png; 0, NaN and infinity are no reading.
         predictions: Folder of the same names and sizes, as `predict --tasks depth` writes it (NAME.depth.npy).
         alignment: Least squares, photo by photo: none for metric predictions, scale-shift for relative ones.
         unit: Metres of the number 1 in 16-bit PNGs.
@@ -258,7 +258,7 @@ def evaluate_normal(
     """Mean and median angle, and the share within 5, 7.5, 11.25, 22.5 and 30 degrees, of maps of normals in folders.
 
     Args:
-        truth: Folder of NAME.npy (H, W, 3); what is not finite or not of length 1 is not counted.
+        truth: Folder of NAME.npy, NAME.exr (H, W, 3) or NAME.png; what is not finite or not of length 1 is not counted.
         predictions: Folder of the same names and sizes, as `predict --tasks normal` writes it (NAME.normal.npy).
         axes: Axes of the truth; those of the predictions are camera (x right, y down, z away from the camera).
         masks: Folder of PNGs NAME.png or NAME.mask.png; only pixels that are not 0 there are counted.

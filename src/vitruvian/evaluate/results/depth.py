@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.data.maps import read_plane
 from vitruvian.errors import InputError
-from vitruvian.evaluate.results.pairs import Folders, read_npy, read_plane
+from vitruvian.evaluate.results.pairs import Folders
 from vitruvian.tasks.depth import Alignment, align_depth, depth_errors
 from vitruvian.types import Array
 
@@ -20,13 +21,13 @@ def depth_figures(folders: Folders, alignment: Alignment = "scale_shift", unit: 
     """Figures of each photo, then their mean, as the paper's tables: `RMSE` (the truth's unit), `AbsRel`, `delta1..3`, and
     more.
 
-    folders: .npy (H, W) in metres, or 16-bit .png whose numbers are `unit` metres; a truth of 0, NaN or infinity is no reading.
-    alignment: of each photo's prediction to its truth over the counted pixels, by least squares: `none` for metric models,
-    `scale`, or `scale_shift` for relative ones. Photos with fewer than 16 counted pixels are counted in `left_out`.
-    Raises InputError where a prediction is not finite at a counted pixel.
+    folders: .npy or .exr (H, W) in metres, or 16-bit .png whose numbers are `unit` metres; a truth of 0, NaN or infinity is
+    no reading. alignment: of each photo's prediction to its truth over the counted pixels, by least squares: `none` for
+    metric models, `scale`, or `scale_shift` for relative ones. Photos with fewer than 16 counted pixels are counted in
+    `left_out`. Raises InputError where a prediction is not finite at a counted pixel.
     """
     rows, left_out = [], []
-    for pair in folders.pairs("depth", (".npy", ".png"), partial(_read, unit=unit)):
+    for pair in folders.pairs("depth", (".npy", ".exr", ".png"), partial(_read, unit=unit)):
         counted = np.isfinite(pair.truth) & (pair.truth > 0) & pair.mask
         if counted.sum() < LEAST_PIXELS:
             left_out.append(pair.name)
@@ -47,9 +48,5 @@ def depth_figures(folders: Folders, alignment: Alignment = "scale_shift", unit: 
 
 
 def _read(path: Path, unit: float) -> Array:
-    if path.suffix.lower() == ".png":
-        return np.asarray(read_plane(path).astype(np.float32) * unit)
-    depth = read_npy(path)
-    if depth.ndim != 2:
-        raise InputError(f"{path}: an array of shape {depth.shape}. Allowed: (height, width).")
-    return depth
+    plane = read_plane(path)
+    return np.asarray(plane.astype(np.float32) * unit) if path.suffix.lower() == ".png" else plane

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from vitruvian.data.coco import read_json
 from vitruvian.errors import InputError, UsageError
 from vitruvian.evaluate.results.average_precision import pycocotools
-from vitruvian.evaluate.results.keypoints import read_json
 
 Kind: TypeAlias = Literal["bbox", "segm"]
 STATS = (

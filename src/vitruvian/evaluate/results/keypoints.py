@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.data.coco import read_json
 from vitruvian.errors import InputError, UsageError
 from vitruvian.evaluate.results.average_precision import Found, Labelled, average_precision
 from vitruvian.types import Array
@@ -170,13 +170,3 @@ def _same_photos(known: _Truth, found: Sequence[Found], truth: Path, predictions
     if strangers:
         told = f"image_id {strangers[0]} is not in {truth} ({len(strangers)} such)"
         raise InputError(f"{predictions}: {told}. Fix: give the labels of the same set.")
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file says. InputError where it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Fix: check the path.") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON, or cut short ({error}). Fix: write it again.") from error

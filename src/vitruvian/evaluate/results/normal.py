@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.data.maps import axes_of, read_vectors
 from vitruvian.errors import InputError
-from vitruvian.evaluate.results.pairs import Folders, read_npy
-from vitruvian.geometry import AXES
+from vitruvian.evaluate.results.pairs import Folders
 from vitruvian.tasks.normal import Angles
 from vitruvian.types import Array
 
@@ -21,12 +21,12 @@ def normal_figures(folders: Folders, axes: str = "camera", given_axes: str = "ca
     """Angles over all counted pixels of all photos (Eigen and Fergus, 2015): `mean`, `median` (degrees), `within_5` ...
     `within_30`.
 
-    folders: .npy (H, W, 3); a truth that is not finite, or shorter than 0.1, is not counted (the official -1000 neither). axes,
-    given_axes: `camera` (x right, y down, z away), `opengl` or `directx`, of the truth and of the predictions.
-    Raises InputError where a prediction is not finite at a counted pixel.
+    folders: .npy or .exr (H, W, 3), or .png whose colours are (n + 1) / 2; a truth that is not finite, or shorter than 0.1,
+    is not counted (the official -1000 neither). axes, given_axes: `camera` (x right, y down, z away), `opengl` or `directx`,
+    of the truth and of the predictions. Raises InputError where a prediction is not finite at a counted pixel.
     """
     angles, photos = Angles(), 0
-    for pair in folders.pairs("normal", (".npy",), partial(_read, axes=axes), partial(_read, axes=given_axes)):
+    for pair in folders.pairs("normal", (".npy", ".exr", ".png"), partial(_read, axes=axes), partial(_read, axes=given_axes)):
         length = np.linalg.norm(pair.truth, axis=-1)
         counted = np.isfinite(length) & (length > SHORT) & (length < 1 / SHORT) & pair.mask
         given = pair.given[counted]
@@ -42,7 +42,5 @@ def normal_figures(folders: Folders, axes: str = "camera", given_axes: str = "ca
 
 
 def _read(path: Path, axes: str) -> Array:
-    normal = read_npy(path)
-    if normal.ndim != 3 or normal.shape[2] != 3:
-        raise InputError(f"{path}: an array of shape {normal.shape}. Allowed: (height, width, 3).")
-    return np.asarray(normal.astype(np.float32) * np.array(AXES[axes], np.float32))
+    order, signs = axes_of(axes)
+    return np.asarray(read_vectors(path)[..., order] * signs)

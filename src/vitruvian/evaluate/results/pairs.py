@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from vitruvian.data.images import read_ids
 from vitruvian.errors import InputError
 from vitruvian.types import Array
 
@@ -72,24 +72,5 @@ def named_files(folder: Path, kind: str, endings: tuple[str, ...]) -> dict[str, 
     return dict(sorted(found.items()))
 
 
-def read_plane(path: Path) -> Array:
-    """(H, W) of a PNG as it is, 8 or 16 bit. InputError for one of colours."""
-    plane: Array | None = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if plane is None:
-        raise InputError(f"{path}: not an image, or damaged. Fix: write it again.")
-    if plane.ndim != 2:
-        raise InputError(f"{path}: {plane.shape[2]} channels. Allowed: one (grey), the number of the class in each pixel.")
-    return plane
-
-
-def read_npy(path: Path) -> Array:
-    """An array file; no pickle is read."""
-    try:
-        array: Array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not an array file, or damaged ({error}). Fix: write it again.") from error
-    return array
-
-
 def _mask(path: Path) -> Array:
-    return np.asarray(read_plane(path) > 0)
+    return np.asarray(read_ids(path) > 0)

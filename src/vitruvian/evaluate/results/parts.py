@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.data.images import read_ids
 from vitruvian.errors import InputError
-from vitruvian.evaluate.results.pairs import Folders, Pair, read_plane
+from vitruvian.evaluate.results.pairs import Folders, Pair
 from vitruvian.tasks.seg import SegMetric
 from vitruvian.types import IGNORE
 from vitruvian.vocab import class_set
@@ -21,7 +22,7 @@ def part_figures(folders: Folders, name: str = "body28") -> dict[str, Any]:
     Raises InputError for ids that the class set has not, in the prediction 255 too: a pixel without answer is no right one.
     """
     metric, photos = SegMetric(name), 0
-    for pair in folders.pairs("parts", (".png",), read_plane):
+    for pair in folders.pairs("parts", (".png",), read_ids):
         _check(pair, name, folders)
         metric.add(pair.given, np.where(pair.mask, pair.truth, IGNORE))
         photos += 1
