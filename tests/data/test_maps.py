@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from vitruvian.data.exr import read_exr
+from vitruvian.data.loader import Loader
 from vitruvian.data.maps import Maps, axes_of
+from vitruvian.data.sources import Views
 from vitruvian.errors import InputError, UsageError
 from vitruvian.maps.exr import exr_bytes
 from vitruvian.types import Array
@@ -202,3 +204,18 @@ def test_the_shared_normals_of_a_street(shared: Path, tmp_path: Path) -> None:
     assert np.abs(np.linalg.norm(normal[known], axis=1) - 1).max() < 1e-5
     assert (normal[known][:, 2] < 0).mean() > 0.9, "surfaces face the camera"
     assert np.nanmean(normal[255:275, 350:380, 0]) < -0.5, "a wall that faces left"
+
+
+def test_bad_pictures_are_counted_and_named_in_training(folder: Path) -> None:
+    for stem in "cdef":
+        for kind, ending in (("images", "png"), ("masks", "png"), ("depths", "npy"), ("normals", "npy")):
+            shutil.copy(folder / f"{kind}/b.{ending}", folder / f"{kind}/{stem}.{ending}")
+    (folder / "depths/a.npy").unlink()
+    np.save(folder / "depths/c.npy", np.full(SIZE, np.nan))
+    cv2.imwrite(str(folder / "images/e.png"), np.zeros((3, 3, 3), np.uint8))
+    told: list[str] = []
+    source = Views(Maps(folder, normal_frame="camera"), lambda sample, _: (sample.image, {}))
+    loader = Loader(source, 6, 0, (0, 0, 0), (1, 1, 1), shuffle=False, report=told.append)
+    (batch,) = loader.batches(0, 1)
+    assert batch.keys == ("b.png", "b.png", "d.png", "d.png", "f.png", "f.png") and loader.bad == 3
+    assert [words in text for words, text in zip(("depths/a: missing", "depths/c.npy: no depth", "3x3"), told, strict=True)]
