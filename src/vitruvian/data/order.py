@@ -60,11 +60,16 @@ class GroupedOrder:
     seed: int
     window: int = WINDOW
     starts: Array = field(init=False, repr=False, compare=False)
+    key: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.window < 1 or min(self.groups, default=0) < 0:
             raise UsageError("an order of groups needs window >= 1 and no group of less than 0 examples")
         object.__setattr__(self, "starts", np.cumsum([0, *self.groups]))
+        object.__setattr__(self, "key", hash((self.groups, self.seed, self.window)))
+
+    def __hash__(self) -> int:
+        return self.key  # of many shards it would take longer than all the rest of `index`
 
     @property
     def length(self) -> int:
@@ -74,7 +79,7 @@ class GroupedOrder:
     def index(self, position: int) -> int:
         """The index drawn at a position."""
         epoch, place = divmod(position, self.length)
-        groups, ends = _windows(self.groups, self.seed, epoch, self.window)
+        groups, ends = _windows(self, epoch)
         number = int(np.searchsorted(ends, place, side="right"))
         first = int(ends[number - 1]) if number else 0
         mixed = _permutation(int(ends[number]) - first, self.seed, (epoch, number + 1))[place - first]
@@ -90,11 +95,11 @@ def _permutation(length: int, seed: int, where: tuple[int, ...]) -> Array:
 
 
 @lru_cache(maxsize=2)
-def _windows(groups: tuple[int, ...], seed: int, epoch: int, window: int) -> tuple[Array, Array]:
+def _windows(order: GroupedOrder, epoch: int) -> tuple[Array, Array]:
     """The groups of an epoch in their order, and the place at which each window of them ends."""
-    order = _permutation(len(groups), seed, (epoch,))
-    sizes = np.array(groups)[order]
-    return order, np.cumsum(np.add.reduceat(sizes, np.arange(0, len(order), window)))
+    groups = _permutation(len(order.groups), order.seed, (epoch,))
+    sizes = np.array(order.groups)[groups]
+    return groups, np.cumsum(np.add.reduceat(sizes, np.arange(0, len(groups), order.window)))
 
 
 def order_of(examples: object, seed: int, shuffle: bool) -> Order:
