@@ -13,9 +13,10 @@ from PIL import Image
 
 from vitruvian.bench import command, models
 from vitruvian.bench.command import bench, measured
-from vitruvian.bench.models import load_model, operations
+from vitruvian.bench.models import load_model
 from vitruvian.errors import UsageError
 from vitruvian.model import build
+from vitruvian.model.cost import operations
 from vitruvian.types import HeadSpec, ModelSpec
 from vitruvian.weights import save
 

@@ -1,4 +1,4 @@
-"""A small run for `torchrun` or a single process: FOLDER STEPS [KILLED_RANK KILLED_STEP]."""
+"""A small run for `torchrun` or a single process: FOLDER STEPS [KILLED_RANK KILLED_STEP | --accumulate PARTS]."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    parts = int(killed_step) if killed_rank == "--accumulate" else 1
     config = TrainConfig(
-        folder=Path(folder), steps=int(steps), batch=12, lr=1e-3, warmup=5, layer_decay=0.85, ema=0.9, dtype="fp32",
-        device="cpu", log_every=1, evaluate_every=1, checkpoint_every=5, progress=False,
+        folder=Path(folder), steps=int(steps), batch=12 // parts, accumulate=parts, lr=1e-3, warmup=5, layer_decay=0.85,
+        ema=0.9, dtype="fp32", device="cpu", log_every=1, evaluate_every=1, checkpoint_every=5, progress=False,
     )  # fmt: skip
     train(config, build(SPEC), TASKS, Uneven(), kill)
 

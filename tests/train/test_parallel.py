@@ -114,3 +114,8 @@ def test_a_mean_counts_pixels_not_ranks() -> None:
     pred = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     halves = [cosine_loss(pred[i : i + 1], target[i : i + 1]) for i in range(2)]
     assert abs(float(cosine_loss(pred, target) - sum(halves) / 2)) > 0.01
+
+
+def test_micro_batches_train_as_one_batch(alone: Path, tmp_path: Path) -> None:
+    assert start(1, tmp_path, STEPS, "--accumulate", 3) == 0
+    assert np.abs(losses(tmp_path) - losses(alone)).max() <= NEAR

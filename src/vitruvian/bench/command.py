@@ -18,10 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from vitruvian import __version__
-from vitruvian.bench.measure import STAGES, Question, Way, ask, best_flops, errors, warm_up
-from vitruvian.bench.models import load_model, operations
+from vitruvian.bench.measure import STAGES, Question, Way, ask, errors, warm_up
+from vitruvian.bench.models import load_model
 from vitruvian.device import choose_compute, processor
 from vitruvian.errors import UsageError
+from vitruvian.machine import best_flops
+from vitruvian.model.cost import operations
 from vitruvian.predict.engine import check_engine
 from vitruvian.predict.images import read_photo
 from vitruvian.predict.network import Network, Team, whole_image

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vitruvian.device import Compute
 from vitruvian.geometry import make_crop
+from vitruvian.machine import Peak, now
 from vitruvian.predict.network import Network, input_of, outputs_of
 from vitruvian.types import Array, Classes, Depth, Keypoints, Normals, Person, Value
 
 STAGES = ("prepare", "model", "decode")  # crop and normalise; backbone and heads; outputs to values
-MATMUL = {"cpu": 2048, "cuda": 8192, "mps": 4096}  # side of the square product that stands for the best a device can do
 
 
 @dataclass
@@ -57,14 +54,14 @@ def ask(way: Way, question: Question, counted: bool = True) -> None:
     tasks = [network.tasks[name] for name in question.tasks]
     spec, size = network.spec, question.image.shape[:2]
     crops = [make_crop(person.box, spec.size, size, spec.fit, spec.box_padding) for person in question.people]
-    peak = _Peak(network.compute)
-    times = [_now(device)]
+    peak = Peak(network.compute)
+    times = [now(device)]
     pixels = input_of(question.image, crops, spec).to(device, network.compute.dtype)
-    times.append(_now(device))
+    times.append(now(device))
     outputs = outputs_of(network.model, pixels, tasks, network.flip_test)
-    times.append(_now(device))
+    times.append(now(device))
     values = {task.name: task.decode(outputs[task.name].float(), crops, spec) for task in tasks}
-    times.append(_now(device))
+    times.append(now(device))
     way.values = values
     way.outputs = {name: output.float().cpu() for name, output in outputs.items()}
     if counted:
@@ -114,59 +111,3 @@ DISTANCES: Mapping[type[Value], tuple[str, Callable[[Any, Any], float]]] = {
     Depth: ("depth, median share of the range", _apart),
     Normals: ("normals, median degrees", _turned),
 }
-
-
-def best_flops(compute: Compute, rounds: int = 5) -> float:
-    """Operations a second of a large matrix product on this device in this precision."""
-    side = MATMUL[compute.device.type]
-    a, b = (torch.randn(side, side, device=compute.device, dtype=compute.dtype) for _ in "ab")
-    seconds = []
-    for _ in range(rounds + 1):
-        begin = _now(compute.device)
-        a @ b
-        seconds.append(_now(compute.device) - begin)
-    return 2 * side**3 / statistics.median(seconds[1:])
-
-
-def _now(device: torch.device) -> float:
-    """Seconds, when all that was asked of the device is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-    return time.perf_counter()
-
-
-class _Peak:
-    """Memory that a round takes beyond what was held before it: of the GPU, or of this process (Linux; else unknown)."""
-
-    def __init__(self, compute: Compute) -> None:
-        self.cuda = compute.device if compute.device.type == "cuda" else None
-        if self.cuda:
-            torch.cuda.reset_peak_memory_stats(self.cuda)
-            self.before: int | None = torch.cuda.memory_allocated(self.cuda)
-        else:
-            self.before = _memory("VmRSS") if _forget_peak() else None
-
-    def bytes(self) -> int | None:
-        """Since the beginning."""
-        if self.before is None:
-            return None
-        highest = torch.cuda.max_memory_allocated(self.cuda) if self.cuda else _memory("VmHWM")
-        return None if highest is None else max(0, highest - self.before)
-
-
-def _forget_peak() -> bool:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _memory(name: str) -> int | None:
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return None
-    lines = (line.split() for line in status.read_text().splitlines())
-    return next((1024 * int(words[1]) for words in lines if words and words[0] == f"{name}:"), None)

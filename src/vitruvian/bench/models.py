@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from vitruvian import weights
 from vitruvian.errors import UsageError
-from vitruvian.model import Model, build
-from vitruvian.types import ModelSpec
+from vitruvian.model import build
 from vitruvian.weights import zoo
 from vitruvian.weights.card import card_of
 
@@ -28,10 +26,3 @@ def load_model(name: str) -> weights.Loaded:
     spec = replace(release.spec, name=f"random-{release.name}")
     torch.manual_seed(0)
     return weights.Loaded(build(spec).eval(), card_of(spec, {}, ""), "0" * 64, Path(name), layout="random weights")
-
-
-def operations(spec: ModelSpec) -> int:
-    """Floating-point operations of one input through the backbone and all heads, attention included (2 a multiply-add)."""
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        Model(spec).eval()(torch.empty(1, 3, *spec.size))
-    return int(counter.get_total_flops())

@@ -45,6 +45,17 @@ class Objective(ABC):
     def loss(self, output: Any, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named scalar parts; their sum is trained."""
 
+    def counts(self, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of parts that are a mean over a number of items that differs from batch to batch: how many (a scalar tensor).
+
+        With gradients of several micro-batches added, these parts weigh by it.
+        """
+        return {}
+
+    def inputs(self, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the model is given besides the image: arguments of its `forward`."""
+        return {}
+
 
 class Task(Objective):
     """An objective whose output is of use to somebody: it can be decoded, measured and drawn."""

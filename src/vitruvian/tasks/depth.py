@@ -65,6 +65,10 @@ class Depth(Task):
             parts["l1"] = self.l1_weight * share(error.sum(), valid.sum())
         return parts
 
+    def counts(self, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Pixels with a depth, for l1; the other part is a mean over people."""
+        return {"l1": (target["depth"] > NOTHING / 2).sum()} if self.l1_weight else {}
+
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
         """Relative depth at the crop's size, every pixel; what is no person is for the parts to say."""
         return [DepthValue(z[0]) for z in maps_on_crops(output, crops)]

@@ -29,6 +29,10 @@ class Mae(Objective):
         """Nothing: the image is its own target."""
         return {}
 
+    def inputs(self, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The noise that decides what is hidden, where the examples bring their own; else the model draws it."""
+        return {"noise": target["noise"]} if "noise" in target else {}
+
     def loss(self, output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{"mae": squared error per masked patch}. output: `pred`, `mask`, `patches` of the MaskedAutoencoder."""
         patches = output["patches"].float()

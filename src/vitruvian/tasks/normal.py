@@ -48,6 +48,10 @@ class Normal(Task):
         pred = resize_map(output, target["normal"].shape[-2:])
         return {"cosine": cosine_loss(pred, target["normal"]), "l1": l1_loss(pred, target["normal"])}
 
+    def counts(self, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Labelled pixels, for both parts."""
+        return dict.fromkeys(("cosine", "l1"), _labelled(target["normal"]).sum())
+
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
         """Unit normals at the crop's size, in the camera axes of the photo even where the crop is turned or mirrored."""
         values: list[Value] = []

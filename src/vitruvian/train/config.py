@@ -20,7 +20,7 @@ Schedule: TypeAlias = Literal["constant", "linear", "cosine", "step"]
 FREE = frozenset(
     {
         "folder", "device", "threads", "workers", "prefetch", "start_method", "checkpoint_every", "checkpoint_minutes",
-        "keep", "log_every", "evaluate_every", "best", "best_is", "resume", "progress",
+        "keep", "log_every", "evaluate_every", "best", "best_is", "resume", "progress", "checkpointing", "tensorboard",
     }
 )  # fmt: skip
 
@@ -73,6 +73,7 @@ class TrainConfig:
     decay_from: whether the decay's clock starts at step 0 (beside the warm-up) or at the warm-up's end.
     ema: decay of the averaged weights, None for none. loss_weights: per task name, 1 where absent.
     dtype: `bf16` is autocast, weights stay float32; `auto` takes bf16 where the device computes with it.
+    checkpointing: activations of a block are computed again instead of kept. tensorboard: figures also for that program.
     compile: torch.compile of the model. deterministic: only repeatable kernels (matters on CUDA).
     max_skipped: non-finite steps in a row before the run stops. max_bad: share of unusable examples before it stops.
     checkpoint_every (steps) and checkpoint_minutes: whichever comes first. best: the figure whose best checkpoint is kept.
@@ -103,6 +104,8 @@ class TrainConfig:
     seed: int = 0
     dtype: Dtype = "auto"
     compile: bool = False
+    checkpointing: bool = False
+    tensorboard: bool = False
     deterministic: bool = False
     max_skipped: int = 10
     max_bad: float = 0.01

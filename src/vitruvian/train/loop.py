@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from vitruvian.data.loader import Examples, Loader
 from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import UsageError, VitruvianError, unknown_name
+from vitruvian.machine import Peak, best_flops
+from vitruvian.model.cost import operations, parameters
 from vitruvian.tasks.base import Objective
 from vitruvian.train.checkpoint import (
     FORMAT,
@@ -34,6 +36,7 @@ from vitruvian.train.checkpoint import (
 )
 from vitruvian.train.config import TrainConfig
 from vitruvian.train.log import Clock, RunLog
+from vitruvian.train.memory import check_memory
 from vitruvian.train.optim import Average, adamw, set_learning_rate
 from vitruvian.train.parallel import World, any_rank, joined, shard, whole
 from vitruvian.train.sharded import Sharded, load_sharded, put_tensors, sharded_steps, tensors_of
@@ -91,13 +94,18 @@ class _Run:
         self.device = self.compute.device
         if self.device.type == "cpu":
             keep_freed_memory()
+        spec = cast(Any, model).spec
+        cast(Any, model).backbone.checkpointing = config.checkpointing
+        self.memory = check_memory(
+            spec, compute, config.batch, place.ranks, config.ema is not None, config.checkpointing, own=4 * parameters(spec)
+        )
+        self.work = 3 * operations(spec)  # of one example, forward and backward
         self.model = model.to(self.device).train()
         shard(self.model, compute, place)
         run = torch.compile(model, dynamic=False) if config.compile else model
         self.losses = Losses(model, run, tasks, config.loss_weights, self.compute)
         self.optimizer = adamw(model, config)
         self.average = Average(model, config.ema) if config.ema else None
-        spec = cast(Any, model).spec
         self.loader = Loader(
             examples, config.batch, config.seed, spec.mean, spec.std, self.device, config.workers, config.prefetch,
             config.shuffle, config.max_bad, config.start_method, report=self._notice, rank=place.rank, ranks=place.ranks,
@@ -111,6 +119,7 @@ class _Run:
         self.figures: dict[str, float] = {}
         self.early_notices: list[str] = []
         self.log: RunLog | None = None
+        self.peak = Peak(compute)
 
     def go(self) -> Result:
         """Train to the end, or until told to stop."""
@@ -122,7 +131,7 @@ class _Run:
         with log, _stop_signals() as stop:
             self.log = log
             together = f" in {self.place.ranks} processes" if self.place.ranks > 1 else ""
-            log.tell(f"training on {self.compute}{together}, threads: {torch.get_num_threads()}")
+            log.tell(f"training on {self.compute}{together}, threads: {torch.get_num_threads()}; about {self.memory} a process")
             for text in self.early_notices:
                 log.notice(text)
             self._loop(stop)
@@ -170,8 +179,8 @@ class _Run:
         """One optimiser step over the micro-batches; a step that is not finite changes no weight and is counted."""
         rate = set_learning_rate(self.optimizer, self.step, self.config)
         parts: dict[str, Tensor] = {}
-        for batch in micro:
-            losses = self.losses.of(batch)
+        for batch, shares in zip(micro, self.losses.shares(micro), strict=True):
+            losses = self.losses.of(batch, shares)
             (losses["loss"] / len(micro)).backward()  # type: ignore[no-untyped-call]
             for name, value in losses.items():
                 parts[name] = parts.get(name, 0) + value.detach() / len(micro)
@@ -214,8 +223,20 @@ class _Run:
         if self.counts:
             self.figures = {name: value / self.counts for name, value in self.sums.items()}
             images = self.config.batch * self.config.accumulate
-            log.record(self.step, "train", {**self.figures, "bad_examples": self.loader.bad, **clock.speed(self.step, images)})
+            speed = clock.speed(self.step, images)
+            log.record(self.step, "train", {**self.figures, "bad_examples": self.loader.bad, **speed, **self._use(speed)})
         self.sums, self.counts = {}, 0
+
+    def _use(self, speed: Mapping[str, float]) -> dict[str, float]:
+        """How well the devices are used: tokens a second, the share of the best matrix products (MFU), the most memory."""
+        rows, columns = cast(Any, self.model).spec.grid
+        best = best_flops(self.compute) * self.place.ranks
+        use = {
+            "tokens_per_s": round(speed["images_per_s"] * rows * columns, 1),
+            "mfu": round(speed["images_per_s"] * self.work / best, 4),
+        }
+        highest = self.peak.highest()
+        return use if highest is None else {**use, "peak_gib": round(highest / 2**30, 3)}
 
     def _judge(self) -> bool:
         """Evaluate where it is due; whether this is the best so far."""

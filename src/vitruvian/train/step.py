@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vitruvian.device import Compute
 from vitruvian.errors import UsageError
 from vitruvian.tasks.base import Objective
+from vitruvian.tasks.reduce import total
 from vitruvian.types import Batch
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of <malloc.h>
@@ -28,25 +29,45 @@ class Losses:
     weights: Mapping[str, float]
     compute: Compute
 
-    def of(self, batch: Batch) -> dict[str, Tensor]:
-        """`loss`, the weighted sum that is trained, and every part as `task/part`; only tasks with targets in the batch."""
+    def of(self, batch: Batch, shares: Mapping[str, float] | None = None) -> dict[str, Tensor]:
+        """`loss`, the weighted sum that is trained, and every part as `task/part`; only tasks with targets in the batch.
+
+        shares: what each part is multiplied by, 1 where absent (see `shares`).
+        """
         tasks = [task for task in self.tasks if task.name in batch.target]
         if not tasks:
             raise UsageError(f"the examples have targets for {sorted(batch.target)}, none for {[t.name for t in self.tasks]}")
-        output = self._forward(batch.image, [task.name for task in tasks])
-        total, out = batch.image.new_zeros(()), {}
+        inputs = {name: value for task in tasks for name, value in task.inputs(batch.target[task.name]).items()}
+        output = self._forward(batch.image, [task.name for task in tasks], inputs)
+        loss, out = batch.image.new_zeros(()), {}
         for task in tasks:
             target = batch.target[task.name]
             for name, value in task.loss(_kept(output[task.name], batch.valid), _kept(target, batch.valid)).items():
-                total = total + self.weights.get(task.name, 1.0) * value
-                out[f"{task.name}/{name}"] = value
-        return {"loss": total, **out}
+                part = (shares or {}).get(f"{task.name}/{name}", 1.0) * value
+                loss = loss + self.weights.get(task.name, 1.0) * part
+                out[f"{task.name}/{name}"] = part
+        return {"loss": loss, **out}
 
-    def _forward(self, image: Tensor, names: list[str]) -> dict[str, Any]:
+    def shares(self, batches: Sequence[Batch]) -> list[dict[str, float]]:
+        """For each micro-batch of a step: part -> its share of the step's items times the number of micro-batches.
+
+        So the mean over micro-batches of their means is the mean over all that they count, on all ranks.
+        """
+        if len(batches) == 1:
+            return [{}]
+        counts = [
+            {f"{t.name}/{part}": total(count.float()) for t in self.tasks if t.name in batch.target
+             for part, count in t.counts(_kept(batch.target[t.name], batch.valid)).items()} for batch in batches
+        ]  # fmt: skip
+        sums = {name: max(sum(float(c[name]) for c in counts if name in c), 1.0) for name in counts[0]}
+        return [{name: len(batches) * float(c[name]) / sums[name] for name in sums if name in c} for c in counts]
+
+    def _forward(self, image: Tensor, names: list[str], inputs: Mapping[str, Tensor]) -> dict[str, Any]:
         """The outputs as float32; heads that nothing is asked of are not computed."""
         heads = {head.task for head in cast(Any, self.model).spec.heads}
         with self.compute.autocast():
-            output = self.run(image) if heads <= set(names) else self.run(image, tasks=tuple(names))
+            chosen = {} if heads <= set(names) else {"tasks": tuple(names)}
+            output = self.run(image, **chosen, **inputs)
         return {name: _float(output[name]) for name in names}
 
 

@@ -1,0 +1,98 @@
+"""How much memory a step will take, told before the first one: a run that cannot fit is refused with what would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitruvian.device import Compute
+from vitruvian.errors import UsageError
+from vitruvian.machine import free_memory
+from vitruvian.model.cost import parameters
+from vitruvian.model.mae import MAE_OPTIONS
+from vitruvian.types import ModelSpec
+
+STATE = 16  # bytes a number: float32 weight, gradient and the two moments of AdamW
+KEPT = 22  # tensors of a block's width that a block keeps a token for its backward, of which the MLP's four-fold ones are eight
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of one rank: `state` of weights, `activations` of one micro-batch."""
+
+    state: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.state + self.activations
+
+    def __str__(self) -> str:
+        return f"{self.total / GIB:.1f} GiB ({self.state / GIB:.1f} of weights, {self.activations / GIB:.1f} of activations)"
+
+
+def estimate(
+    spec: ModelSpec, compute: Compute, batch: int, ranks: int = 1, ema: bool = False, checkpointing: bool = False
+) -> Estimate:
+    """What a step of `batch` examples on all ranks takes on one of them: weights, blocks, maps of heads; nothing smaller."""
+    numbers = parameters(spec)
+    state = numbers * (STATE + 4 * ema) // ranks
+    wide = 2 if compute.dtype_name == "bf16" else 4
+    each = -(-batch // ranks)
+    activations = each * (_trunk(spec, wide, checkpointing) + _heads(spec, wide))
+    return Estimate(state, activations)
+
+
+def _trunk(spec: ModelSpec, wide: int, checkpointing: bool) -> int:
+    tokens = spec.grid[0] * spec.grid[1]
+    mae = next((head for head in spec.heads if head.kind == "mae"), None)
+    if mae is None:
+        return _blocks(tokens, spec.dim, spec.depth, wide, checkpointing)
+    options = {**MAE_OPTIONS, **mae.options}
+    seen = int(tokens * (1 - options["mask_ratio"]))
+    decoder = _blocks(tokens, int(options["dim"]), int(options["depth"]), wide, False)
+    return _blocks(seen, spec.dim, spec.depth, wide, checkpointing) + decoder
+
+
+def _blocks(tokens: int, dim: int, depth: int, wide: int, checkpointing: bool) -> int:
+    one = KEPT * tokens * dim * wide
+    return (
+        depth * tokens * dim * 4 + 2 * one if checkpointing else depth * one
+    )  # inputs in float32; one block and its gradients
+
+
+def _heads(spec: ModelSpec, wide: int) -> int:
+    """Three maps a stage (product, norm, activation), and the output with its gradient in float32."""
+    rows, columns = spec.grid
+    total = 0
+    for head in (head for head in spec.heads if head.kind != "mae"):
+        pixels = rows * columns
+        for width in head.upsample:
+            pixels *= 4
+            total += 3 * pixels * width * wide
+        total += sum(3 * pixels * width * wide for width in head.conv) + 3 * pixels * head.out * 4
+    return total
+
+
+def check_memory(
+    spec: ModelSpec, compute: Compute, batch: int, ranks: int, ema: bool, checkpointing: bool, own: int = 0
+) -> Estimate:
+    """The estimate; UsageError where more than is free, with the largest batch that would fit. own: bytes already taken."""
+    needed = estimate(spec, compute, batch, ranks, ema, checkpointing)
+    free = free_memory(compute)
+    if free is None or needed.total <= free + own:
+        return needed
+    asked = f"a step of {batch} examples on {ranks} rank{'s' * (ranks > 1)} needs about {needed}"
+    fix = _what_fits(spec, compute, batch, ranks, ema, checkpointing, free + own)
+    raise UsageError(f"{asked}, and {(free + own) / GIB:.1f} GiB are free. {fix}")
+
+
+def _what_fits(spec: ModelSpec, compute: Compute, batch: int, ranks: int, ema: bool, checkpointing: bool, free: int) -> str:
+    for saving in dict.fromkeys((checkpointing, True)):
+        for fewer in range(batch, 0, -1):
+            if estimate(spec, compute, fewer, ranks, ema, saving).total <= free:
+                with_it = " with checkpointing" if saving and not checkpointing else ""
+                return f"Fix: a batch of {fewer}{with_it} would fit; accumulate the rest."
+    state = estimate(spec, compute, 1, 1, ema, True)
+    return f"Fix: {-(-state.state // max(free // 2, 1))} ranks or more, or a smaller model."
