@@ -40,8 +40,10 @@ than {LEAST_PHOTOS} photos). n: people in the group; a figure counts those of th
 
 def provenance(predictor: Predictor, command: str = "") -> dict[str, Any]:
     """Who was measured, when, with what. command: as it was typed, if left out; the program by its name, not its place."""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
     return {
-        "command": command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command or shlex.join([name, *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "model": predictor.name,
         "weights": predictor.weights,
