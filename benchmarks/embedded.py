@@ -9,8 +9,6 @@ Rounds of both are interleaved; the median of each is told. All four tasks; the 
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
 import statistics
 import subprocess
 import sys
@@ -19,18 +17,32 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
 import vitruvian
-from vitruvian.device import processor
 from vitruvian.evaluate.card import fill
-from vitruvian.evaluate.report import table
+from vitruvian.evaluate.photos import Adapter
+from vitruvian.evaluate.report import provenance, table
 
 
 def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def measure(predictor: vitruvian.Predictor, photo: Path, runs: int, detector: str) -> str:
+    """A Markdown table of both medians."""
+    command, loaded = [], []
+    with tempfile.TemporaryDirectory() as out:
+        options = ["--detector", detector, "--out", out, "--overwrite"]
+        for _ in range(runs):
+            whole = [sys.executable, "-m", "vitruvian", "predict", str(photo), *options]
+            command.append(timed(lambda run=whole: subprocess.run(run, check=True, capture_output=True)))
+            loaded.append(timed(lambda: predictor.predict(photo)))
+    rows = [
+        ("vitruvian predict, start-up to files", f"{statistics.median(command):.2f}", f"{min(command):.2f}"),
+        ("predictor.predict, loaded", f"{statistics.median(loaded):.3f}", f"{min(loaded):.3f}"),
+    ]
+    return table(("what", "median s", "best s"), rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,23 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--card", type=Path, default=None, help="model card whose speed is filled anew")
     chosen = parser.parse_args(arguments)
     predictor = vitruvian.load("vitruvian-s", detector=chosen.detector)
-    people = len(predictor.predict(chosen.photo).people)
-    command, loaded = [], []
-    with tempfile.TemporaryDirectory() as out:
-        options = ["--detector", chosen.detector, "--out", out, "--overwrite"]
-        for _ in range(chosen.runs):
-            whole = [sys.executable, "-m", "vitruvian", "predict", str(chosen.photo), *options]
-            command.append(timed(lambda run=whole: subprocess.run(run, check=True, capture_output=True)))
-            loaded.append(timed(lambda: predictor.predict(chosen.photo)))
-    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    machine = f"{processor()}, {os.cpu_count()} cores, {predictor.compute}, torch {torch.__version__}"
-    text = f"{chosen.photo.name}, people found: {people}, detector {chosen.detector}, four tasks; {machine}; {today}; "
-    text += f"weights {predictor.weights[:12]}; medians of {chosen.runs} runs, interleaved."
-    rows = [
-        ("vitruvian predict, start-up to files", f"{statistics.median(command):.2f}", f"{min(command):.2f}"),
-        ("predictor.predict, loaded", f"{statistics.median(loaded):.3f}", f"{min(loaded):.3f}"),
-    ]
-    text += f"\n\n{table(('what', 'median s', 'best s'), rows)}"
+    people, made = len(predictor.predict(chosen.photo).people), provenance(Adapter(predictor))
+    said = f"{chosen.photo.name}, people found: {people}, detector {chosen.detector}, four tasks; {made['hardware']}; "
+    said += f"{made['software']}, {predictor.compute}; {made['date']}; weights {made['weights'][:12]}; "
+    said += f"medians of {chosen.runs} runs, interleaved."
+    text = f"{said}\n\n{measure(predictor, chosen.photo, chosen.runs, chosen.detector)}"
     print(text)
     if chosen.card:
         fill(chosen.card, "speed", text)

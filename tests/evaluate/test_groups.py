@@ -1,4 +1,4 @@
-"""Figures by group: the groups of labels, means with their intervals, the user's own groups."""
+"""Figures by group: the groups of labels, means with their intervals."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made_people import SIZE, person
 
-from vitruvian.errors import InputError
-from vitruvian.evaluate.groups import EVERYBODY, GivenGroups, by_group, differences, estimate, group_table
+from vitruvian.evaluate.groups import EVERYBODY, LEAST_PHOTOS, by_group, differences, estimate, estimates
 from vitruvian.evaluate.people import Judged, border_group, framing_group, label_groups, size_group
+from vitruvian.evaluate.report import group_table
 from vitruvian.vocab import skeleton
 
 NAMES = skeleton("coco17").names
@@ -75,9 +75,15 @@ def test_the_interval_holds_the_mean_and_narrows_with_people():
 def test_people_of_one_photo_are_drawn_together():
     values = [0.0] * 50 + [1.0] * 50
     alone = estimate(values, [str(i) for i in range(100)])
-    together = estimate(values, [str(i // 25) for i in range(100)])
-    assert together["high"] - together["low"] > 3 * (alone["high"] - alone["low"])
-    assert np.isnan(estimate([0.2, 0.4], ["a", "a"])["low"])
+    together = estimate(values, [str(i // 10) for i in range(100)])
+    assert together["high"] - together["low"] > 2.5 * (alone["high"] - alone["low"])
+
+
+def test_few_photos_have_a_mean_and_no_interval():
+    values = [i / LEAST_PHOTOS for i in range(LEAST_PHOTOS)]
+    assert np.isfinite(estimate(values, [str(v) for v in values])["low"])
+    few = estimate(values, ["a", "a", *(str(v) for v in values[2:])])
+    assert np.isnan(few["low"]) and few["mean"] == pytest.approx(np.mean(values))
 
 
 def test_who_has_no_label_is_not_counted():
@@ -105,36 +111,18 @@ def test_groups_are_in_order_and_everybody_is_the_first():
 
 
 def test_differences_are_between_the_same_people():
-    before = [judged(i, v) for i, v in enumerate((0.1, 0.5, 0.9))]
-    after = [judged(2, 0.8), judged(0, 0.0)]
+    values = [i / 20 for i in range(20)]
+    before = [judged(i, v) for i, v in enumerate(values)]
+    after = [judged(i, values[i] - 0.1) for i in reversed(range(5, 20))]
     found = differences(after, before)[POINTS]
-    assert found["people"] == 2
+    assert found["people"] == 15
     assert [found[name] for name in ("low", "mean", "high")] == pytest.approx([-0.1] * 3)
 
 
 def test_the_table_shows_what_is_known():
-    people = [Judged(str(i), str(i), {POINTS: 0.5 + i / 10, "normal/mean": 20.0 + i, "other": 1.0}, {}) for i in range(3)]
+    people = [Judged(str(i), str(i), {POINTS: 0.6, "normal/mean": 20.0 + i % 2, "other": 1.0}, {}) for i in range(20)]
     text = group_table("framing", by_group(people)[EVERYBODY]).splitlines()
     assert text[0] == "| framing | n | body points within 0.1 of the box, % | normals, ° |"
-    assert text[2].startswith("| everybody | 3 | 60.0 (50.0 to 70.0) | 21.0 (20.0 to 22.0) |")
+    assert text[2].startswith("| everybody | 20 | 60.0 (60.0 to 60.0) | 20.5 (20.")
+    assert "| a\\|b | 1 | 60.0 | 20.0 |" in group_table("of one's own", {"a|b": estimates(people[:1])})
     assert "+60.0" in group_table("x", by_group(people)[EVERYBODY], signed=True)
-
-
-def test_given_groups_by_person_and_by_photo(tmp_path):
-    path = tmp_path / "groups.csv"
-    path.write_text("photo,person,place,light\na.jpg,,street,\na.jpg,7,shop,day\nz.jpg,,street,day\n")
-    given = GivenGroups(path)
-    assert given.of("a.jpg", "7") == {"place": "shop", "light": "day"}
-    assert given.of("a.jpg", "8") == {"place": "street", "light": "not given"}
-    assert given.of("b.jpg", "1") == {"place": "not given", "light": "not given"}
-    assert given.unmet() == ["z.jpg"]
-
-
-@pytest.mark.parametrize("text", ["", "photo,person\na,1\n", "file,place\na,b\n"])
-def test_a_file_without_groups_is_named(tmp_path, text):
-    path = tmp_path / "groups.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=r"groups\.csv: no groups"):
-        GivenGroups(path)
-    with pytest.raises(InputError, match="cannot be read"):
-        GivenGroups(tmp_path / "absent.csv")

@@ -104,7 +104,7 @@ def test_the_command_fills_the_card(folder, tmp_path, capsys):
     assert run(Wanted(out, synth=folder, card=card, limit=2), "vitruvian-s", "cpu") == 0
     text = card.read_text()
     figures = json.loads((out / "synthetic.json").read_text())
-    assert figures["provenance"]["weights"] in text
+    assert figures["provenance"]["weights"] in text and "**A trial** of the first 2 frames" in text
     assert "../figures/worst.jpg" in text and (out / "worst.jpg").is_file()
     for grouping, groups in figures["groups"].items():
         assert f"| {grouping} | n |" in text
@@ -117,6 +117,7 @@ def test_impossible_wishes_are_refused(tmp_path):
     card.write_text("# no marks\n")
     for wanted, said in (
         (Wanted(tmp_path), "nothing to measure"),
+        (Wanted(tmp_path, synth=tmp_path, limit=0), "--limit 0"),
         (Wanted(tmp_path, shared=tmp_path, card=card), "--synth"),
         (Wanted(tmp_path, synth=tmp_path, groups=card), "--coco"),
     ):

@@ -9,7 +9,7 @@ from made_people import BoxPredictor
 
 from vitruvian.errors import InputError
 from vitruvian.evaluate.command import Wanted, run
-from vitruvian.evaluate.own import OwnPhotos
+from vitruvian.evaluate.own import GivenGroups, OwnPhotos
 from vitruvian.vocab import skeleton
 
 MIDDLE = (80.0, 120.0)
@@ -54,6 +54,16 @@ def test_a_row_that_fits_nobody_is_told(labels, tmp_path):
     assert "1 rows fit nobody, as 0.JPG" in own.faults[-1]
 
 
+def test_photos_may_lie_anywhere(labels, tmp_path):
+    raw = json.loads(labels.read_text())
+    raw["images"] = [image | {"file_name": str(tmp_path / image["file_name"])} for image in raw["images"][:1]]
+    labels.write_text(json.dumps(raw))
+    groups = tmp_path / "groups.csv"
+    groups.write_text(f"photo,place\n{tmp_path / '0.jpg'},street\n")
+    found = OwnPhotos(labels, tmp_path / "elsewhere", groups).figures(BoxPredictor())
+    assert found["place"]["street"]["people"] == 1
+
+
 def test_nobody_is_an_error(labels, tmp_path):
     with pytest.raises(InputError, match="nobody could be judged"):
         OwnPhotos(labels, tmp_path / "elsewhere").figures(BoxPredictor())
@@ -65,3 +75,40 @@ def test_the_command_writes_tables_and_tells_of_the_missing_photo(labels, tmp_pa
     assert written["groups"]["framing"]["whole body"]["people"] == 2
     assert "| framing | n |" in (tmp_path / "out" / "people.md").read_text()
     assert "2.jpg" in capsys.readouterr().err
+
+
+def test_given_groups_by_person_and_by_photo(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("photo,person,place,light\na.jpg,,street,\na.jpg,7,shop,day\nz.jpg,,street,day\n")
+    given = GivenGroups(path)
+    assert given.of("a.jpg", "7") == {"place": "shop", "light": "day"}
+    assert given.of("a.jpg", "8") == {"place": "street", "light": "not given"}
+    assert given.of("b.jpg", "1") == {"place": "not given", "light": "not given"}
+    assert given.unmet() == ["z.jpg"]
+
+
+@pytest.mark.parametrize("text", ["", "photo,person\na,1\n", "file,place\na,b\n"])
+def test_a_file_without_groups_is_named(tmp_path, text):
+    path = tmp_path / "groups.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"groups\.csv: no groups"):
+        GivenGroups(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("photo,size\na.jpg,big\n", "the labels themselves give size"),
+        ("photo,person,place\na.jpg,7,shop\na.jpg,7,street\n", "has two rows"),
+    ],
+)
+def test_groups_that_would_hide_others_are_refused(tmp_path, text, said):
+    path = tmp_path / "groups.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=said):
+        GivenGroups(path)
+
+
+def test_an_absent_file_of_groups_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        GivenGroups(tmp_path / "absent.csv")

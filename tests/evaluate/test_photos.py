@@ -11,7 +11,7 @@ from made_people import BoxPredictor, person, photo, subject
 from vitruvian.errors import InputError
 from vitruvian.evaluate import evaluate_photos
 from vitruvian.evaluate.photos import Adapter, clip_box, may_be_shown, predict_subjects, read_index, read_photos
-from vitruvian.evaluate.report import markdown, plain, table
+from vitruvian.evaluate.report import markdown, plain, provenance, table
 from vitruvian.evaluate.sheet import GROUND, TALLEST, WIDTH, tile, write_sheet
 
 
@@ -74,6 +74,12 @@ def test_the_products_predictor_is_adapted():
     assert (adapter.name, adapter.weights) == ("m", "h")
     assert adapter.people(np.zeros((4, 4, 3)), np.zeros((2, 4))) == [{"pose": 1}] * 2
     assert calls == [((2, 4), ("pose",))]
+
+
+@pytest.mark.parametrize("program", ["/somewhere/bin/vitruvian", "/somewhere/vitruvian/__main__.py"])
+def test_the_command_names_no_place_of_the_program(program, monkeypatch):
+    monkeypatch.setattr("sys.argv", [program, "evaluate", "--out", "my figures"])
+    assert provenance(BoxPredictor())["command"] == "vitruvian evaluate --out 'my figures'"
 
 
 def test_an_absent_index_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """The whole recipe of the packaged model at a hundredth of its length: rendered, trained, killed, resumed, exported, measured.
 
-Takes about ten minutes on two cores, so it is left out unless it is asked for: `pytest -m pipeline`.
+Meant for ten minutes on two idle cores (21 beside another training), so it is left out unless it is asked for:
+`pytest -m pipeline`.
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from vitruvian.errors import InputError
-from vitruvian.evaluate.groups import EVERYBODY, group_table
-from vitruvian.evaluate.report import write_text
+from vitruvian.evaluate.groups import EVERYBODY
+from vitruvian.evaluate.report import INTERVAL, group_table, write_text
 
-METHOD = """Mean over people with, in brackets, the 95 % interval of {draws} bootstrap draws of photos. n: people in the group;
-a figure counts those of them who have its labels. Groups differ in more than their name (a face alone is also a large face):
-compare within a table with care; only the tables of skin and of shrunk pictures change one thing alone."""
+METHOD = f"""{INTERVAL} Groups differ in more than their name (a face alone is also a large face): compare within a table
+with care; only the tables of skin and of shrunk pictures change one thing alone."""
 GROUPINGS = {
     EVERYBODY: "",
     "framing": "What of the person the picture holds, by the points that lie in it.",
@@ -54,19 +53,21 @@ def measured(figures: Mapping[str, Any]) -> str:
     """Who was measured, when, with what: the list at the head of a card."""
     made, source = figures["provenance"], figures["hold_out"]
     trained = ", ".join(f"{name} {value}" for name, value in figures["training"].items())
-    lines = (
+    lines = [
         f"- Weights of {made['model']}: sha256 `{made['weights']}`. The file says: {trained or 'nothing of its training'}.",
         f"- {made['date']}; {made['hardware']}; {made['software']}; fp32.",
         f"- `{made['command']}`",
         f"- {source['people']} people of `{source['folder']}` ({source['frames']} frames of {source['frame']} px, "
         f"seed {source['seed']}), boxes given, no flip test.",
-    )
+    ]
+    if source["limit"]:
+        lines.append(f"- **A trial** of the first {source['limit']} frames, not the figures of the set.")
     return "\n".join(lines)
 
 
-def tables(figures: Mapping[str, Any], draws: int) -> str:
+def tables(figures: Mapping[str, Any]) -> str:
     """All tables by group, of `HoldOut.figures`."""
-    parts = [METHOD.format(draws=draws)]
+    parts = [METHOD]
     for grouping, groups in figures["groups"].items():
         said = GROUPINGS.get(grouping, "").format(frame=figures["hold_out"]["frame"])
         parts += [said, group_table(grouping, groups)] if said else [group_table(grouping, groups)]

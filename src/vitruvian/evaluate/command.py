@@ -11,7 +11,6 @@ from typing import Any
 from vitruvian.errors import InputError, UsageError
 from vitruvian.evaluate.card import failures, fill, mark, measured, tables
 from vitruvian.evaluate.figures import evaluate_photos
-from vitruvian.evaluate.groups import DRAWS
 from vitruvian.evaluate.hold_out import judge, worst_subjects
 from vitruvian.evaluate.own import OwnPhotos
 from vitruvian.evaluate.photos import Adapter
@@ -58,16 +57,22 @@ def run(wanted: Wanted, model: str, device: str) -> int:
 def _check(wanted: Wanted) -> None:
     if not (wanted.shared or wanted.synth or wanted.coco):
         raise UsageError("nothing to measure. Allowed: --coco FILE of your own labels, --synth DIR, --shared DIR, or several.")
+    if wanted.limit is not None and wanted.limit < 1:
+        raise UsageError(f"--limit {wanted.limit}: nobody is left. Allowed: 1 and more; all if left out.")
     if wanted.card and not wanted.synth:
         raise UsageError("--card has figures of held-out synthetic people. Fix: add --synth DIR.")
     if (wanted.images or wanted.groups) and not wanted.coco:
         raise UsageError("--images and --groups belong to labels of your own. Fix: add --coco FILE.")
     if wanted.card:
-        text = wanted.card.read_text(encoding="utf-8") if wanted.card.is_file() else ""
-        parts = ("measured", "figures", "failures", *(("photos",) if wanted.shared else ()))
-        missing = [line for part in parts for line in mark(part) if line not in text]
-        if missing:
-            raise InputError(f"{wanted.card} has no place for the figures. Fix: add the line {missing[0]}")
+        _check_card(wanted.card, ("measured", "figures", "failures", *(("photos",) if wanted.shared else ())))
+
+
+def _check_card(card: Path, parts: tuple[str, ...]) -> None:
+    """Before minutes of measuring: is there a place for every part?"""
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    missing = [line for part in parts for line in mark(part) if line not in text]
+    if missing:
+        raise InputError(f"{card} has no place for the figures. Fix: add the line {missing[0]}")
 
 
 def _photos(wanted: Wanted, shared: Path, predictor: Adapter) -> None:
@@ -80,33 +85,34 @@ def _photos(wanted: Wanted, shared: Path, predictor: Adapter) -> None:
 def _own(wanted: Wanted, coco: Path, predictor: Adapter) -> list[str]:
     own = OwnPhotos(coco, wanted.images or coco.parent, wanted.groups)
     figures = {"provenance": provenance(predictor), "groups": own.figures(predictor, wanted.limit)}
-    _write(wanted.out, "people", figures, group_page(figures, DRAWS))
+    _write(wanted.out, "people", figures, group_page(figures))
     return own.faults
 
 
 def _hold_out(wanted: Wanted, synth: Path, predictor: Adapter, training: dict[str, Any]) -> None:
     judged = judge(synth, predictor, wanted.limit)
-    figures = {"provenance": provenance(predictor), "training": training, "hold_out": _set(synth, len(judged.people))}
+    hold_out = _set(synth, len(judged.people), wanted.limit)
+    figures = {"provenance": provenance(predictor), "training": training, "hold_out": hold_out}
     figures |= judged.figures() | {"worst": judged.worst}
-    page = ("# Held-out synthetic people", measured(figures), tables(figures, DRAWS))
+    page = ("# Held-out synthetic people", measured(figures), tables(figures))
     _write(wanted.out, "synthetic", figures, "\n\n".join(page) + "\n")
     sheet = wanted.out / "worst.jpg"
     write_sheet(worst_subjects(synth, judged.worst, predictor), sheet)
     if wanted.card:
         fill(wanted.card, "measured", measured(figures))
-        fill(wanted.card, "figures", tables(figures, DRAWS))
+        fill(wanted.card, "figures", tables(figures))
         fill(wanted.card, "failures", failures(figures, sheet, wanted.card))
 
 
-def _set(folder: Path, people: int) -> dict[str, Any]:
-    """Which set it was."""
+def _set(folder: Path, people: int, limit: int | None) -> dict[str, Any]:
+    """Which set it was, and how much of it."""
     try:
         made = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         made = {}
     height, width = made.get("size", ("?", "?"))
     known = {"frames": made.get("count", "?"), "seed": made.get("seed", "?")}
-    return {"folder": folder.as_posix(), "people": people, "frame": f"{height}x{width}"} | known
+    return {"folder": folder.as_posix(), "people": people, "limit": limit, "frame": f"{height}x{width}"} | known
 
 
 def _write(out: Path, name: str, figures: dict[str, Any], page: str) -> None:

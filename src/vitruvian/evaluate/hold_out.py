@@ -15,6 +15,7 @@ from rich.progress import track
 
 from vitruvian.data.gbuffer import GBuffer
 from vitruvian.data.sources import Synthetic
+from vitruvian.errors import InputError
 from vitruvian.evaluate.groups import by_group, differences, estimates
 from vitruvian.evaluate.people import ORDER, Judged, figures_of, label_groups
 from vitruvian.evaluate.photos import Photo, Predictor, Subject
@@ -58,7 +59,10 @@ class HoldOut:
 
 
 def judge(folder: Path, predictor: Predictor, limit: int | None = None, worst: int = 12) -> HoldOut:
-    """Everybody framed in `limit` frames of a set of `vitruvian synth`, box given; eight predictions a person."""
+    """Everybody framed in `limit` frames of a set of `vitruvian synth`, box given; eight predictions a person.
+
+    InputError: a set without people.
+    """
     out, source, marks = HoldOut(), Synthetic(folder), []
     for index, frame in _told(framed(source, limit), min(len(source), limit or len(source))):
         sample = frame.sample(0, picture(source, index, frame))
@@ -71,6 +75,8 @@ def judge(folder: Path, predictor: Predictor, limit: int | None = None, worst: i
             out.tones.setdefault(name, []).append(_judged(other, predictor))
         for name, other in shrunk(sample):
             out.shrunk.setdefault(name, []).append(_judged(other, predictor))
+    if not out.people:
+        raise InputError(f"{folder}: nobody is framed. Fix: give a folder of `vitruvian synth` with people.")
     out.worst = [index for *_, index in sorted(marks)[:worst]]
     return out
 

@@ -21,6 +21,7 @@ ORDER = (
     "below 64 px", "64 to 128 px", "128 to 256 px", "256 px and more", "whole body", "upper body", "part of the body",
     "clear of the border", "cut at one side", "cut at two sides or more",
 )  # fmt: skip
+LABEL_GROUPS = ("size", "framing", "border")  # groupings that any labels tell
 HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 
 

@@ -17,7 +17,7 @@ import torch
 
 from vitruvian import __version__
 from vitruvian.device import processor
-from vitruvian.evaluate.groups import group_table
+from vitruvian.evaluate.groups import DRAWS, LEAST_PHOTOS
 from vitruvian.evaluate.photos import Predictor
 
 SYNTHETIC = (
@@ -26,11 +26,24 @@ SYNTHETIC = (
     "normal/within_30",
 )  # fmt: skip
 
+# figure -> words, and whether it is a fraction (else it stays in its unit)
+SHOWN: dict[str, tuple[str, bool]] = {
+    "pose/pck/body": ("body points within 0.1 of the box, %", True),
+    "seg/foreground_iou": ("person IoU, %", True),
+    "seg/miou": ("parts mIoU, %", True),
+    "depth/order": ("depth order, %", True),
+    "normal/mean": ("normals, °", False),
+}
+INTERVAL = f"""Mean over people with, in brackets, the 95 % interval of {DRAWS} bootstrap draws of photos (none for fewer
+than {LEAST_PHOTOS} photos). n: people in the group; a figure counts those of them who have its labels."""
+
 
 def provenance(predictor: Predictor, command: str = "") -> dict[str, Any]:
-    """Who was measured, when, with what."""
+    """Who was measured, when, with what. command: as it was typed, if left out; the program by its name, not its place."""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
     return {
-        "command": command or shlex.join(sys.argv),
+        "command": command or shlex.join([name, *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "model": predictor.name,
         "weights": predictor.weights,
@@ -77,16 +90,17 @@ def _cell(value: Any) -> str:
 
 def markdown(figures: Mapping[str, Any]) -> str:
     """The page. Figures in per cent where no unit is given."""
-    made = figures["provenance"]
-    parts = [
-        f"# {made['model']} on photos with given boxes",
-        f"`{made['command']}`",
-        f"{made['date']}; weights {made['weights'][:12]}; {made['hardware']}; {made['software']}",
-    ]
+    parts = _head("on photos with given boxes", figures["provenance"])
     for key, section in SECTIONS.items():
         if key in figures:
             parts += section(figures[key])
     return "\n\n".join(parts) + "\n"
+
+
+def _head(said: str, made: Mapping[str, Any]) -> list[str]:
+    """Of a page: who was measured, when, with what."""
+    measured = f"{made['date']}; weights {made['weights'][:12]}; {made['hardware']}; {made['software']}"
+    return [f"# {made['model']} {said}", f"`{made['command']}`", measured]
 
 
 def headline(figures: Mapping[str, Any]) -> str:
@@ -110,18 +124,30 @@ def _headline_points(choices: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
             yield f"body points within 0.1 of the box: {said}", row["people"], row["pck"], row["pck"] - row["gain"]
 
 
-def group_page(figures: Mapping[str, Any], draws: int) -> str:
+def group_page(figures: Mapping[str, Any]) -> str:
     """The page of figures by group."""
-    made = figures["provenance"]
-    said = f"Boxes given. Mean over people, 95 % interval of {draws} bootstrap draws of photos; n: people in the group"
-    parts = [
-        f"# {made['model']} by group",
-        f"`{made['command']}`",
-        f"{made['date']}; weights {made['weights'][:12]}; {made['hardware']}; {made['software']}",
-        f"{said}, a figure counts those of them who have its labels.",
-        *(group_table(name, groups) for name, groups in figures["groups"].items()),
+    tables = [group_table(name, groups) for name, groups in figures["groups"].items()]
+    return "\n\n".join([*_head("by group", figures["provenance"]), f"Boxes given. {INTERVAL}", *tables]) + "\n"
+
+
+def group_table(title: str, groups: Mapping[str, Any], signed: bool = False) -> str:
+    """A Markdown table: a row a group, "mean (low to high)" a cell; figures that nobody has are left out."""
+    shown = [n for n in SHOWN if any(math.isfinite(row[n]["mean"]) for row in groups.values() if n in row)]
+    rows = [
+        (name.replace("|", "\\|"), row["people"], *(_estimate(row.get(n), SHOWN[n][1], signed) for n in shown))
+        for name, row in groups.items()
     ]
-    return "\n\n".join(parts) + "\n"
+    return table((title.replace("|", "\\|"), "n", *(SHOWN[n][0] for n in shown)), rows)
+
+
+def _estimate(given: Mapping[str, float] | None, fraction: bool, signed: bool) -> str:
+    if given is None or not math.isfinite(given["mean"]):
+        return "–"
+    mean, low, high = (round(given[n] * (100 if fraction else 1), 1) + 0.0 for n in ("mean", "low", "high"))  # never -0.0
+    sign = "+" if signed else ""
+    if not math.isfinite(low):
+        return f"{mean:{sign}.1f}"
+    return f"{mean:{sign}.1f} ({low:{sign}.1f} to {high:{sign}.1f})"
 
 
 KEYPOINTS = """PCK: labelled points within 0.1 of the box's longer side. Qualifying: that side at least 150 px and at least 12
