@@ -22,6 +22,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "detect": ("transformers",), "synth": ("moderngl",), "video": ("av", "scipy"), "evaluate": ("pycocotools",),
     "bake": ("anny",), "export": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
+    "train": ("tensorboard",),
 }  # fmt: skip
 PURPOSE = {
     "detect": "detectors of people from the hub",
@@ -30,7 +31,8 @@ PURPOSE = {
     "evaluate": "COCO average precision",
     "bake": "making the body anew",
     "export": "models as ONNX files",
-    "openvino": "models as OpenVINO files, and the fastest way to run them on a CPU",
+    "openvino": "models as OpenVINO files, and another way to run them on a CPU",
+    "train": "figures of a training in TensorBoard",
 }
 REINSTALL = "pip install --force-reinstall vitruvian"
 

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from vitruvian.errors import UsageError
 from vitruvian.types import Batch
 
 
@@ -24,11 +25,14 @@ class RunLog:
     ranks only the first one writes and shows, but every one has its notices.
     """
 
-    def __init__(self, path: Path, steps: int, start: int, progress: bool = True, rank: int = 0) -> None:
+    def __init__(
+        self, path: Path, steps: int, start: int, progress: bool = True, rank: int = 0, tensorboard: bool = False
+    ) -> None:
         self._rank, self._show = rank, progress and rank == 0
         self._console = Console(file=sys.stderr)
         self._bar: Progress | None = None
         self._file: TextIO | None = None
+        self._board = board(path.parent / "tensorboard", start) if tensorboard and rank == 0 else None
         if rank == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
             _keep_until(path, start)
@@ -48,6 +52,8 @@ class RunLog:
             self._bar.stop()
         if self._file:
             self._file.close()
+        if self._board:
+            self._board.close()
 
     def step(self, step: int) -> None:
         """Move the bar."""
@@ -60,6 +66,10 @@ class RunLog:
         if self._file:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
+        if self._board:
+            for name, value in _finite(fields).items():
+                if isinstance(value, int | float):
+                    self._board.add_scalar(f"{kind}/{name}", value, step)
         if self._bar and kind == "train":
             brief = {name: fields[name] for name in ("loss", "images_per_s") if name in fields}
             self._bar.update(self._task, figures=_text(brief))
@@ -98,6 +108,15 @@ class Clock:
         out = {"images_per_s": round((step - self._step) * images / elapsed, 2), "wait": round(self._waited / elapsed, 3)}
         self._start, self._waited, self._step = now, 0.0, step
         return out
+
+
+def board(folder: Path, start: int) -> Any:
+    """A writer of TensorBoard's files that takes off what comes after `start`. UsageError without the library."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("TrainConfig.tensorboard needs the library. Fix: pip install 'vitruvian[train]'") from error
+    return SummaryWriter(str(folder), purge_step=start + 1)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

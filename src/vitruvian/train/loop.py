@@ -127,7 +127,7 @@ class _Run:
         config = self.config
         if self.place.first:
             self._write_config()
-        log = RunLog(config.folder / "log.jsonl", config.steps, self.step, config.progress, self.place.rank)
+        log = RunLog(config.folder / "log.jsonl", config.steps, self.step, config.progress, self.place.rank, config.tensorboard)
         with log, _stop_signals() as stop:
             self.log = log
             together = f" in {self.place.ranks} processes" if self.place.ranks > 1 else ""
