@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     }
     (tmp_path / "train.json").write_text(json.dumps(document))
     rows = '{ name = "left_tip", swap = "right_tip" }, { name = "right_tip", swap = "left_tip" }, { name = "root" }'
-    (tmp_path / "fork.toml").write_text(f'name = "fork3"\nkeypoints = [{rows}]')
+    (tmp_path / "fork.toml").write_text(f'name = "prong3"\nkeypoints = [{rows}]')
     return tmp_path
 
 
@@ -49,7 +49,7 @@ def test_a_good_set(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["data", "check", str(folder / "train.json"), str(folder / "maps.toml"), "--skeleton", str(folder / "fork.toml")]
     assert main([*words, "--out", str(out)]) == 0
     told = capfd.readouterr().out
-    assert "nothing is wrong" in told and "fork3: 3 points, 1 mirrored pairs, sigmas 0.05 to 0.05" in told
+    assert "nothing is wrong" in told and "prong3: 3 points, 1 mirrored pairs, sigmas 0.05 to 0.05" in told
     rows = [line.split()[1:] for line in told.splitlines() if line.startswith(str(folder))]
     assert rows == [["coco", "2", "2", "2", "0"], ["maps", "2", "2", "2", "0"]]
     record = json.loads((out / "findings.json").read_text())
@@ -111,6 +111,6 @@ def test_a_mirrored_view_shows_left_as_left(folder: Path) -> None:
 
 
 def test_a_pair_that_is_not_swapped_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (folder / "fork.toml").write_text('name = "fork3c"\nkeypoints = [{ name = "left_tip" }, { name = "right_tip" }]')
+    (folder / "fork.toml").write_text('name = "prong3c"\nkeypoints = [{ name = "left_tip" }, { name = "right_tip" }]')
     assert main(["data", "check", str(folder / "train.json"), "--skeleton", str(folder / "fork.toml")]) == 1
     assert "flip pair: 1\n  left_tip and right_tip are not each other's swap" in capfd.readouterr().out

@@ -124,7 +124,9 @@ def define(raw: Mapping[str, Any], where: str) -> str:
     if name in (*skeleton_names(), *class_set_names()):
         raise UsageError(f"{where}: name is {name!r}, a set of this package. Fix: give it another name.")
     if _OWN.setdefault(name, whole) != whole:
-        raise UsageError(f"{where}: name is {name!r}, and so is that of another set already in use. Fix: rename one of them.")
+        raise UsageError(
+            f"{where}: name is {name!r}, and so is that of another set already in use. Fix: rename one of them, or start anew."
+        )
     return name
 
 
