@@ -6,7 +6,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vitruvian.model.build import build
+from vitruvian.model.mae import MAE_OPTIONS
 from vitruvian.types import ModelSpec
+
+KEPT = 22  # tensors of a block's width that a block keeps a token for its backward, of which the MLP's four-fold ones are eight
 
 
 def operations(spec: ModelSpec) -> int:
@@ -23,3 +26,42 @@ def parameters(spec: ModelSpec) -> int:
     """How many numbers are trained."""
     with torch.device("meta"):
         return sum(p.numel() for p in build(spec).parameters() if p.requires_grad)
+
+
+def activations(spec: ModelSpec, wide: int, checkpointing: bool) -> int:
+    """Bytes that one example's forward keeps for its backward, numbers being `wide` bytes: of blocks and of maps in heads.
+
+    checkpointing: blocks keep their input alone, and one at a time computes the rest again.
+    """
+    return _trunk(spec, wide, checkpointing) + _heads(spec, wide)
+
+
+def _trunk(spec: ModelSpec, wide: int, checkpointing: bool) -> int:
+    tokens = spec.grid[0] * spec.grid[1]
+    mae = next((head for head in spec.heads if head.kind == "mae"), None)
+    if mae is None:
+        return _blocks(tokens, spec.dim, spec.depth, wide, checkpointing)
+    options = {**MAE_OPTIONS, **mae.options}
+    seen = int(tokens * (1 - options["mask_ratio"]))
+    decoder = _blocks(tokens, int(options["dim"]), int(options["depth"]), wide, False)
+    return _blocks(seen, spec.dim, spec.depth, wide, checkpointing) + decoder
+
+
+def _blocks(tokens: int, dim: int, depth: int, wide: int, checkpointing: bool) -> int:
+    one = KEPT * tokens * dim * wide
+    return (
+        depth * tokens * dim * 4 + 2 * one if checkpointing else depth * one
+    )  # inputs in float32; one block and its gradients
+
+
+def _heads(spec: ModelSpec, wide: int) -> int:
+    """Three maps a stage (product, norm, activation), and the output with its gradient in float32."""
+    rows, columns = spec.grid
+    total = 0
+    for head in (head for head in spec.heads if head.kind != "mae"):
+        pixels = rows * columns
+        for width in head.upsample:
+            pixels *= 4
+            total += 3 * pixels * width * wide
+        total += sum(3 * pixels * width * wide for width in head.conv) + 3 * pixels * head.out * 4
+    return total

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from vitruvian.device import Compute
 from vitruvian.errors import UsageError
 from vitruvian.machine import free_memory
-from vitruvian.model.cost import parameters
-from vitruvian.model.mae import MAE_OPTIONS
+from vitruvian.model.cost import activations, parameters
 from vitruvian.types import ModelSpec
 
 STATE = 16  # bytes a number: float32 weight, gradient and the two moments of AdamW
-KEPT = 22  # tensors of a block's width that a block keeps a token for its backward, of which the MLP's four-fold ones are eight
 GIB = 2**30
 
 
@@ -40,39 +38,7 @@ def estimate(
     state = numbers * (STATE + 4 * ema) // ranks
     wide = 2 if compute.dtype_name == "bf16" else 4
     each = -(-batch // ranks)
-    activations = each * (_trunk(spec, wide, checkpointing) + _heads(spec, wide))
-    return Estimate(state, activations)
-
-
-def _trunk(spec: ModelSpec, wide: int, checkpointing: bool) -> int:
-    tokens = spec.grid[0] * spec.grid[1]
-    mae = next((head for head in spec.heads if head.kind == "mae"), None)
-    if mae is None:
-        return _blocks(tokens, spec.dim, spec.depth, wide, checkpointing)
-    options = {**MAE_OPTIONS, **mae.options}
-    seen = int(tokens * (1 - options["mask_ratio"]))
-    decoder = _blocks(tokens, int(options["dim"]), int(options["depth"]), wide, False)
-    return _blocks(seen, spec.dim, spec.depth, wide, checkpointing) + decoder
-
-
-def _blocks(tokens: int, dim: int, depth: int, wide: int, checkpointing: bool) -> int:
-    one = KEPT * tokens * dim * wide
-    return (
-        depth * tokens * dim * 4 + 2 * one if checkpointing else depth * one
-    )  # inputs in float32; one block and its gradients
-
-
-def _heads(spec: ModelSpec, wide: int) -> int:
-    """Three maps a stage (product, norm, activation), and the output with its gradient in float32."""
-    rows, columns = spec.grid
-    total = 0
-    for head in (head for head in spec.heads if head.kind != "mae"):
-        pixels = rows * columns
-        for width in head.upsample:
-            pixels *= 4
-            total += 3 * pixels * width * wide
-        total += sum(3 * pixels * width * wide for width in head.conv) + 3 * pixels * head.out * 4
-    return total
+    return Estimate(state, each * activations(spec, wide, checkpointing))
 
 
 def check_memory(
