@@ -21,6 +21,7 @@ FREE = frozenset(
     {
         "folder", "device", "threads", "workers", "prefetch", "start_method", "checkpoint_every", "checkpoint_minutes",
         "keep", "log_every", "evaluate_every", "best", "best_is", "resume", "progress",
+        "sources", "recipe", "init", "checkpointing",  # words of a command that builds a run
     }
 )  # fmt: skip
 
