@@ -472,6 +472,99 @@ def features(
     return run(sources, out, model, boxes, fit, device, dtype, overwrite)
 
 
+def pretrain(
+    sources: Sources = (),
+    *,
+    out: Path,
+    recipe: str | None = None,
+    size: Literal["0.3b", "0.6b", "1b", "2b", "tiny"] | None = None,
+    resolution: int | None = None,
+    mask_ratio: float | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    accumulate: int | None = None,
+    lr: float | None = None,
+    warmup: int | None = None,
+    weight_decay: float | None = None,
+    init: str | None = None,
+    export: Path | None = None,
+    seed: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    dtype: Literal["auto", "fp32", "bf16"] | None = None,
+    workers: int = 1,
+    checkpointing: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    checkpoint_every: int | None = None,
+    keep: int | None = None,
+    resume: Literal["auto", "never", "must"] = "auto",
+) -> int:
+    """Photos without labels -> an encoder: a masked autoencoder learns to guess hidden patches, as Sapiens was pretrained.
+
+    The same command goes on where it was stopped. Flags go over the recipe; all that was settled is in OUT/config.json.
+
+    Args:
+        sources: Folders of photos (searched recursively), glob patterns, shards (*.tar, URLs) or data sets (see `vitruvian data
+            list`). Without any, --export writes what OUT has learned so far.
+        out: Folder of the run: config.json, log.jsonl, checkpoints and, at the end, encoder.safetensors.
+        recipe: tiny (for a laptop), 0.3b, 0.6b, 1b, 2b (as the paper's), or FILE.toml with the same keys.
+        size: Of the encoder.
+        resolution: Side of the square input in pixels, a multiple of 16; 1024 if neither this nor the recipe says.
+        mask_ratio: Share of the patches that is hidden; 0.75 likewise.
+        steps: Steps of the optimiser.
+        batch: Photos of one step, of all processes together.
+        accumulate: In so many passes, where a batch does not fit into memory; the result is the same up to rounding.
+        lr: Learning rate for a batch of 256; it is multiplied by batch / 256.
+        warmup: Steps in which the rate rises.
+        weight_decay: Of the optimiser (AdamW).
+        init: Begin with this encoder: name (see `vitruvian models`) or path of weights in whichever layout.
+        export: Write the encoder to this .safetensors file instead.
+        seed: Of everything that is drawn.
+        device: Where to train; auto takes the fastest there is.
+        dtype: Precision of matrix products; auto is bf16 where the hardware has it.
+        workers: Processes that read photos.
+        checkpointing: Less memory, a third more time: activations are computed twice.
+        compile: With torch.compile.
+        checkpoint_every: Steps.
+        keep: So many of the last checkpoints.
+        resume: auto goes on where there are checkpoints, never wants a new folder, must wants checkpoints.
+    """
+    from vitruvian.pretrain.command import pretrain as run
+
+    flags = {
+        "size": size, "resolution": resolution, "mask_ratio": mask_ratio, "steps": steps, "batch": batch,
+        "accumulate": accumulate, "lr": lr, "warmup": warmup, "weight_decay": weight_decay, "seed": seed, "dtype": dtype,
+        "checkpointing": checkpointing or None, "compile": compile or None, "checkpoint_every": checkpoint_every, "keep": keep,
+    }  # fmt: skip
+    return run(sources, out, flags, recipe, init, device, workers, resume, export)
+
+
+def reconstruct(
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|WEIGHTS")],
+    photos: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO...")],
+    out: Path,
+    ratios: tuple[float, ...] = (0.5, 0.75, 0.95),
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    dtype: Literal["auto", "fp32", "bf16"] = "auto",
+    overwrite: Overwrite = False,
+) -> int:
+    """A picture of what a masked autoencoder makes of photos of which it sees a part: one row a photo, two columns a ratio.
+
+    Args:
+        model: Folder of a run of `vitruvian pretrain`, or weights with a decoder.
+        photos: Photos, folders (searched recursively) or glob patterns.
+        out: The .png file.
+        ratios: Shares of the patches that are hidden.
+        seed: Of which ones.
+        device: Where to run.
+        dtype: Precision of matrix products.
+        overwrite: Replace a file that is already there.
+    """
+    from vitruvian.pretrain.reconstruct import run
+
+    return run(model, photos, out, ratios, seed, device, dtype, overwrite)
+
+
 def models() -> int:
     """Packaged models and official checkpoints: list (or nothing), show, fetch, convert."""
     from vitruvian.weights.command import show_all
@@ -617,7 +710,8 @@ def doctor() -> int:
 
 VERBS: dict[str, Callable[..., Any]] = {
     "predict": predict, "keypoints": keypoints, "maps": maps, "depth": depth, "features": features,
-    "synth": synth, "data": data, "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
+    "synth": synth, "data": data, "pretrain": pretrain, "reconstruct": reconstruct,
+    "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
 }  # fmt: skip
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
     "evaluate": {

@@ -21,6 +21,7 @@ FREE = frozenset(
     {
         "folder", "device", "threads", "workers", "prefetch", "start_method", "checkpoint_every", "checkpoint_minutes",
         "keep", "log_every", "evaluate_every", "best", "best_is", "resume", "progress", "checkpointing", "tensorboard",
+        "sources", "recipe", "init",  # words of a command that builds a run
     }
 )  # fmt: skip
 

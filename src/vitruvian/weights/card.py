@@ -113,7 +113,7 @@ def from_metadata(metadata: Mapping[str, str] | None, where: str) -> Card:
         if found != FORMAT:
             raise WeightsError(f"{where}: format {found}; this version reads format {FORMAT}. Fix: pip install -U vitruvian")
         words = {name: tuple(value) for name, value in raw.pop("vocabularies").items()}
-        card = Card(spec=_spec(raw.pop("spec")), vocabularies=words, **raw)
+        card = Card(spec=spec_from(raw.pop("spec")), vocabularies=words, **raw)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise WeightsError(f"{where}: its metadata is damaged or of another version ({reason}). {FIX}") from error
@@ -129,7 +129,8 @@ def from_metadata(metadata: Mapping[str, str] | None, where: str) -> Card:
     return card
 
 
-def _spec(raw: Mapping[str, Any]) -> ModelSpec:
+def spec_from(raw: Mapping[str, Any]) -> ModelSpec:
+    """The inverse of `asdict`, also after JSON made lists of the tuples. KeyError or TypeError for what is no specification."""
     heads = tuple(
         HeadSpec(**{**head, "upsample": tuple(head["upsample"]), "conv": tuple(head["conv"])}) for head in raw["heads"]
     )

@@ -1,0 +1,87 @@
+"""The verb `pretrain`: photos and a recipe -> a run of the training loop, and at its end the encoder as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from vitruvian import weights
+from vitruvian.device import Device
+from vitruvian.errors import UsageError
+from vitruvian.pretrain.config import PretrainConfig, Words, config_of
+from vitruvian.pretrain.examples import Crops
+from vitruvian.pretrain.network import export, last_step, new_model, spec_of
+from vitruvian.pretrain.recipe import LR_BATCH, read_recipe
+from vitruvian.pretrain.sources import open_photos
+from vitruvian.tasks.mae import Mae
+from vitruvian.train import read_log, train
+from vitruvian.train.parallel import world
+from vitruvian.types import ModelSpec
+
+ENCODER = "encoder.safetensors"
+
+
+def pretrain(
+    sources: Sequence[str],
+    out: Path,
+    flags: Mapping[str, Any],
+    recipe: str | None = None,
+    init: str | None = None,
+    device: Device = "auto",
+    workers: int = 1,
+    resume: Literal["auto", "never", "must"] = "auto",
+    export_to: Path | None = None,
+) -> int:
+    """Train and write the encoder to `export_to`, or else into the run's folder. Returns 0, or 1 where the run was stopped.
+
+    flags: fields of `Recipe` over those of the recipe, None where not given. Without sources nothing is trained: the encoder of
+    the last checkpoint is written to `export_to`. UsageError for wrong words, also of a run folder that is another run's.
+    """
+    if not sources and export_to is not None:
+        return _export(out, export_to)
+    told = read_recipe(recipe, flags).complete()
+    photos = open_photos(sources, out)
+    begin = weights.load(init) if init is not None else None
+    spec = spec_of(told, begin)
+    words = Words(out, tuple(sources), recipe, init, device, workers, resume)
+    config = config_of(told, words, photos.digest(), begin.hash if begin else "")
+    model, changes = new_model(spec, told.seed, begin)
+    if world().first:
+        _tell(config, spec, len(photos), sum(p.numel() for p in model.parameters()), changes)
+    crops = Crops(photos, told.resolution, told.area, told.aspect, told.flip)
+    result = train(config, model, [Mae()], crops)
+    if not world().first:
+        return 0 if result.finished else 1
+    _tell_bad(out)
+    if not result.finished:
+        return 1
+    return _export(out, export_to or out / ENCODER)
+
+
+def _tell(config: PretrainConfig, spec: ModelSpec, photos: int, parameters: int, changes: Sequence[str]) -> None:
+    """What will be done, before it is."""
+    hidden = float(spec.heads[0].options["mask_ratio"])
+    print(f"{photos:,} photos; {spec.name}: {parameters / 1e6:,.1f} M parameters with the decoder")
+    for change in changes:
+        print(f"{config.init}: {change}")
+    print(f"{spec.size[0]}x{spec.size[1]} px, {spec.grid[0] * spec.grid[1]:,} patches a photo, {hidden:.0%} of them hidden")
+    passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
+    print(f"{config.steps:,} steps of {config.global_batch:,} photos{passes}: {config.tokens:.3g} tokens")
+    print(f"learning rate {config.base_lr:g} x {config.global_batch:,} / {LR_BATCH} = {config.lr:.4g}, {config.warmup:,} steps"
+          " of warm-up, then a cosine to 0", flush=True)  # fmt: skip
+
+
+def _tell_bad(folder: Path) -> None:
+    bad = [line["bad_examples"] for line in read_log(folder / "log.jsonl") if "bad_examples" in line]
+    if bad and bad[-1]:
+        print(f"{bad[-1]:,} times a photo could not be used (named above) and the next one was taken")
+
+
+def _export(folder: Path, place: Path) -> int:
+    if place.suffix != ".safetensors":
+        raise UsageError(f"--export {place}. Allowed: a file that ends in .safetensors.")
+    step = last_step(folder)
+    count = export(folder, place)
+    print(f"encoder after {step:,} steps, {count / 1e6:,.1f} M parameters, float32 -> {place}")
+    return 0
