@@ -512,7 +512,7 @@ def pretrain(
         mask_ratio: Share of the patches that is hidden; 0.75 likewise.
         steps: Steps of the optimiser.
         batch: Photos of one step, of all processes together.
-        accumulate: In so many passes, where a batch does not fit into memory; the result is the same up to rounding.
+        accumulate: In so many passes, where a batch does not fit into memory; but for the masks drawn, nothing else changes.
         lr: Learning rate for a batch of 256; it is multiplied by batch / 256.
         warmup: Steps in which the rate rises.
         weight_decay: Of the optimiser (AdamW).

@@ -120,8 +120,11 @@ def export(folder: Path, place: Path, dtype: torch.dtype = torch.float32) -> int
     config = record["config"]
     encoder = Model(replace(model.spec, heads=()))
     encoder.backbone.load_state_dict(model.backbone.state_dict())
-    names = ("recipe", "steps", "global_batch", "base_lr", "photos", "init", "init_hash", "seed")
-    provenance = {"made_by": "vitruvian pretrain", **{name: config.get(name) for name in names}, "done": last_step(folder)}
+    names = ("steps", "global_batch", "base_lr", "photos", "init_hash", "seed")
+    files = {
+        name: Path(config[name]).name for name in ("recipe", "init") if config.get(name)
+    }  # whose folders are nobody's affair
+    told = {"made_by": "vitruvian pretrain", **files, **{name: config.get(name) for name in names}, "done": last_step(folder)}
     run = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
-    weights.save(place, encoder, provenance=provenance, run=run, dtype=dtype, verify=True)
+    weights.save(place, encoder, provenance=told, run=run, dtype=dtype, verify=True)
     return sum(p.numel() for p in encoder.parameters())

@@ -13,7 +13,7 @@ from vitruvian.types import Array
 HIDDEN = (222, 222, 218)  # of patches that the model does not see
 CELL = 224  # px of a picture, as near as whole multiples of its size come
 NEAR, FAR, MARGIN = 4, 22, 24  # px between a pair, between pairs, around all
-TITLE, HEAD, NAME, LINE = 34, 50, 24, 20  # px of the words' rows
+TITLE, HEAD, NAME, REST, LINE = 34, 50, 24, 10, 20  # px of the rows of words, and between pictures and caption
 CAPTION = (
     "Each pair: what the model sees, and what it makes of that. Patches it has seen are pasted in.",
     "It guesses patches without their brightness and contrast: mean and deviation of the true patch are put back.",
@@ -35,7 +35,7 @@ def sheet(rows: Sequence[Row], ratios: Sequence[float], title: str) -> Image.Ima
     starts = [MARGIN + cell + FAR + k * (2 * cell + NEAR + FAR) for k in range(len(ratios))]
     width = starts[-1] + 2 * cell + NEAR + MARGIN
     top = MARGIN + TITLE + HEAD
-    height = top + len(rows) * (cell + NAME) + len(_caption(width)) * LINE + MARGIN
+    height = top + len(rows) * (cell + NAME) + REST + len(_caption(width)) * LINE + MARGIN
     out = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(out)
     _heads(draw, title, ratios, starts, cell, width)
