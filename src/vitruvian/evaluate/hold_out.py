@@ -84,7 +84,7 @@ def judge(folder: Path, predictor: Predictor, limit: int | None = None, worst: i
 def _told(frames: Iterator[tuple[int, GBuffer]], count: int) -> Iterator[tuple[int, GBuffer]]:
     """The same, with a bar on a terminal: it takes minutes."""
     console = Console(stderr=True)
-    yield from track(frames, "held-out people", count, console=console, disable=not console.is_terminal)
+    yield from track(frames, "held-out people", count, console=console) if console.is_terminal else frames
 
 
 def _judged(sample: Sample, predictor: Predictor, groups: Mapping[str, str] | None = None) -> Judged:

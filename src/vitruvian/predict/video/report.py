@@ -24,6 +24,7 @@ class Bar:
 
     def __enter__(self) -> Self:
         if self._shown:
+            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             speed = TextColumn("{task.fields[speed]}")
@@ -34,6 +35,7 @@ class Bar:
                 speed,
                 TimeRemainingColumn(),
                 transient=True,
+                console=Console(),  # the shared one remembers what stdout was when somebody first asked for it
             )
             self._progress.start()
         return self
