@@ -146,6 +146,8 @@ def test_what_a_run_has_learned_so_far_can_be_written(pretrain: Callable[..., An
     place = tmp_path / "again.safetensors"
     code, told, _ = pretrain("--export", place, sources=[], by=None)
     assert code == 0 and "encoder after 2 steps" in told
+    code, _, error = pretrain("--export", place, sources=[], by=None)
+    assert code == 2 and "already there" in error
     first, second = load_file(tmp_path / "run" / "encoder.safetensors"), load_file(place)
     assert all(torch.equal(first[name], second[name]) for name in first)
 

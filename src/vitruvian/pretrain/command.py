@@ -38,8 +38,10 @@ def pretrain(
     flags: fields of `Recipe` over those of the recipe, None where not given. Without sources nothing is trained: the encoder of
     the last checkpoint is written to `export_to`. UsageError for wrong words, also of a run folder that is another run's.
     """
-    if not sources and export_to is not None:
-        return _export(out, export_to)
+    if export_to is not None:
+        _check_place(export_to)
+        if not sources:
+            return _export(out, export_to)
     told = read_recipe(recipe, flags).complete()
     photos = open_photos(sources, out)
     begin = weights.load(init) if init is not None else None
@@ -78,9 +80,15 @@ def _tell_bad(folder: Path) -> None:
         print(f"{bad[-1]:,} times a photo could not be used (named above) and the next one was taken")
 
 
-def _export(folder: Path, place: Path) -> int:
+def _check_place(place: Path) -> None:
+    """Before anything is trained, not after."""
     if place.suffix != ".safetensors":
         raise UsageError(f"--export {place}. Allowed: a file that ends in .safetensors.")
+    if place.exists():
+        raise UsageError(f"--export {place} is already there. Fix: another name, or delete it.")
+
+
+def _export(folder: Path, place: Path) -> int:
     step = last_step(folder)
     count = export(folder, place)
     print(f"encoder after {step:,} steps, {count / 1e6:,.1f} M parameters, float32 -> {place}")

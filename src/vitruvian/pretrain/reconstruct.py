@@ -53,7 +53,8 @@ def run(
         raise UsageError(f"--ratios {' '.join(map(str, ratios))}. Allowed: numbers above 0 and below 1.")
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}. Allowed: a file that ends in .png.")
-    sources, problems = find_sources(photos, out.parent / f".{out.name}")
+    found, problems = find_sources(photos, out)
+    sources = [source for source in found if source.path.resolve() != out.resolve()]
     autoencoder, name = _open(model)
     compute = choose_compute(device, dtype)
     autoencoder.to(compute.device)
