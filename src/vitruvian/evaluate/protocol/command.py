@@ -12,8 +12,9 @@ from typing import Any
 from vitruvian import weights
 from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError
+from vitruvian.evaluate.protocol.judges import judge_of
 from vitruvian.evaluate.protocol.labels import check_classes, open_labels, point_sets
-from vitruvian.evaluate.protocol.maps import DepthJudge, Judge, MapRun, NormalJudge, PartsJudge
+from vitruvian.evaluate.protocol.maps import MapRun
 from vitruvian.evaluate.protocol.people import choose_boxes
 from vitruvian.evaluate.protocol.photos import Walk
 from vitruvian.evaluate.protocol.pose import LEAST_SCORE, OKS_NMS, Poses
@@ -21,7 +22,6 @@ from vitruvian.evaluate.protocol.wanted import View, Wanted
 from vitruvian.evaluate.report import plain, write_text
 from vitruvian.evaluate.results.command import tell
 from vitruvian.predict.network import Network
-from vitruvian.tasks.base import Task
 from vitruvian.tasks.depth import Alignment
 from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.seg import Seg
@@ -74,7 +74,7 @@ def in_words(made: Mapping[str, Any]) -> str:
     parts += [f"boxes {made['boxes']}"] if "boxes" in made else []
     parts += [f"crop: {made['crop']}, {height}x{width} px", "flip test" if made["flip_test"] else "no flip test"]
     parts += [f"score: {made['score']}", f"OKS-NMS {made['oks_nms']:g}"] if "oks_nms" in made else []
-    parts += [f"alignment {made['alignment']}"] if "alignment" in made else []
+    parts += [f"alignment {made['alignment'].replace('_', ' and ')}"] if "alignment" in made else []
     parts += [f"mask: {made['mask']}"] if "mask" in made else []
     people = f", {made['people']} people" if "people" in made else ""
     parts += [f"{made['device']} {made['dtype']}", f"{made['photos']} of {made['photos_of_data']} photos{people}"]
@@ -119,7 +119,7 @@ def _maps(wanted: Wanted, network: Network, trained: str) -> dict[str, Any]:
     if isinstance(task, Seg):
         check_classes(source, wanted.data, network.spec.name, class_set(task.class_set).name)
     alignment: Alignment = wanted.align or "scale_shift"
-    judging, walk = _judge_of(task, alignment), Walk(source, wanted.limit)
+    judging, walk = judge_of(task, alignment), Walk(source, wanted.limit)
     maps = MapRun(network, wanted.task, judging, walk, wanted.view, wanted.out)
     maps.run()
     walk.check(walk.photos, "photo")
@@ -128,12 +128,6 @@ def _maps(wanted: Wanted, network: Network, trained: str) -> dict[str, Any]:
     how |= {"people": maps.people} if wanted.view == "person" else {}
     how |= {"note": note} if (note := _note(trained, wanted.view)) else {}
     return _with_protocol({**judging.figures(), "photos": walk.photos}, how, walk)
-
-
-def _judge_of(task: Task, alignment: Alignment) -> Judge:
-    if isinstance(task, Seg):
-        return PartsJudge(class_set(task.class_set).name)
-    return DepthJudge(alignment) if task.name == "depth" else NormalJudge()
 
 
 def _with_protocol(figures: dict[str, Any], how: dict[str, Any], walk: Walk) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -17,11 +17,9 @@ from torch import Tensor
 
 from vitruvian.errors import InputError
 from vitruvian.evaluate.photos import clip_box
+from vitruvian.evaluate.protocol.judges import Judge
 from vitruvian.evaluate.protocol.photos import Shot, Walk
 from vitruvian.evaluate.protocol.wanted import View
-from vitruvian.evaluate.results.depth import LEAST_PIXELS, mean_errors
-from vitruvian.evaluate.results.normal import SHORT
-from vitruvian.evaluate.results.parts import named
 from vitruvian.geometry import map_to_source
 from vitruvian.predict.compose import compose
 from vitruvian.predict.detect import PHOTOS_AT_ONCE
@@ -29,85 +27,11 @@ from vitruvian.predict.network import Network, whole_image
 from vitruvian.predict.parts import parts_on_photo
 from vitruvian.predict.write import write_all
 from vitruvian.tasks.base import Task
-from vitruvian.tasks.depth import Alignment, align_depth, depth_errors
 from vitruvian.tasks.labels import labels_at
-from vitruvian.tasks.normal import Angles
-from vitruvian.tasks.seg import SegMetric
-from vitruvian.types import IGNORE, Array, Classes, Crop, Depth, ModelSpec, Normals, Person, Sample, Value
+from vitruvian.types import Array, Classes, Crop, Depth, ModelSpec, Normals, Person, Sample, Value
 
 Given: TypeAlias = tuple[Array, Sample, Array | None]  # a map, its truth, and where it counts
 ENDINGS = {"seg": "parts.png", "depth": "depth.npy", "normal": "normal.npy"}  # as `predict` and `evaluate parts|...` have them
-
-
-class Judge(Protocol):
-    """Counts maps of photos, or of people on them."""
-
-    def add(self, given: Array, truth: Sample, within: Array | None = None) -> bool:
-        """Count an answer (H, W[, C]); within (H, W): only there. False where there is too little to count."""
-
-    def figures(self) -> dict[str, Any]:
-        """Of all that was counted."""
-
-
-class PartsJudge:
-    """One confusion table over all photos; 255 in the truth is left out."""
-
-    def __init__(self, class_set: str) -> None:
-        self._metric = SegMetric(class_set)
-
-    def add(self, given: Array, truth: Sample, within: Array | None = None) -> bool:
-        """As `Judge.add`."""
-        if truth.classes is None:
-            return False
-        self._metric.add(given, truth.classes if within is None else np.where(within, truth.classes, IGNORE))
-        return True
-
-    def figures(self) -> dict[str, Any]:
-        """As `vitruvian evaluate parts`."""
-        return {**named(self._metric), "class_set": self._metric.name}
-
-
-class DepthJudge:
-    """Each photo (or person) aligned and measured, then the mean."""
-
-    def __init__(self, alignment: Alignment) -> None:
-        self._alignment: Alignment = alignment
-        self._rows: list[dict[str, float]] = []
-
-    def add(self, given: Array, truth: Sample, within: Array | None = None) -> bool:
-        """As `Judge.add`."""
-        if truth.depth is None:
-            return False
-        counted = _within(np.isfinite(truth.depth) & (truth.depth > 0), within)
-        if counted.sum() < LEAST_PIXELS:
-            return False
-        z = _finite(given, counted).astype(np.float64)
-        self._rows.append(depth_errors(*align_depth(z, truth.depth[counted].astype(np.float64), self._alignment)))
-        return True
-
-    def figures(self) -> dict[str, Any]:
-        """As `vitruvian evaluate depth`."""
-        return mean_errors(self._rows)
-
-
-class NormalJudge:
-    """Angles over all pixels of all photos."""
-
-    def __init__(self) -> None:
-        self._angles = Angles()
-
-    def add(self, given: Array, truth: Sample, within: Array | None = None) -> bool:
-        """As `Judge.add`."""
-        if truth.normal is None:
-            return False
-        length = np.linalg.norm(truth.normal, axis=-1)
-        counted = _within((length > SHORT) & (length < 1 / SHORT), within)  # also False for NaN
-        self._angles.add(_finite(given, counted), truth.normal[counted])
-        return bool(counted.any())
-
-    def figures(self) -> dict[str, Any]:
-        """As `vitruvian evaluate normal`."""
-        return {**self._angles.compute(), "pixels": int(self._angles.histogram.sum())}
 
 
 class MapRun:
@@ -210,20 +134,6 @@ def _on_photo(value: Value, crop: Crop) -> Array:
     if isinstance(value, Normals):
         return map_to_source(value.n, crop)
     raise InputError(f"the answer is a {type(value).__name__}, no map")
-
-
-def _within(counted: Array, within: Array | None) -> Array:
-    out: Array = counted if within is None else counted & within
-    return out
-
-
-def _finite(given: Array, counted: Array) -> Array:
-    """The answers at the counted pixels. InputError where one is missing."""
-    values: Array = given[counted]
-    if not np.isfinite(values).all():
-        missing = int((~np.isfinite(values).reshape(len(values), -1).all(1)).sum())
-        raise InputError(f"the model's answer is not finite (NaN) at {missing} of {len(values)} labelled pixels.")
-    return values
 
 
 def _encoded(values: Array) -> bytes:
