@@ -230,7 +230,8 @@ def evaluate_keypoints(truth: Path, predictions: Path, skeleton: str | None = No
     Args:
         truth: COCO, COCO-WholeBody, CrowdPose or 308-point labels.
         predictions: COCO results (image_id, keypoints, score), or what `predict --coco` wrote.
-        skeleton: Set that is judged; both files are taken over to it. common114: what the 133 and the 308 points share.
+        skeleton: Set that is judged, by name or TOML file; both files are taken over to it. common114: what the 133 and the
+            308 points share.
         json: One JSON object on stdout (fractions), nothing else.
     """
     from vitruvian.evaluate.results import keypoint_figures

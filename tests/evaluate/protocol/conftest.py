@@ -102,6 +102,10 @@ def coco(photos: Path) -> Callable[..., Path]:
         entries = zip("abc", SIZES, strict=True)
         images = [{"id": i, "file_name": f"{n}.png", "height": s[0], "width": s[1]} for i, (n, s) in enumerate(entries, 1)]
         category = {"id": 1, "name": "person", "keypoints": names[:17] if parts else names}
+        if parts and len(names) == 308:
+            for entry in (*annotations, crowd):
+                entry["goliath_wholebody_kpts"] = entry.pop("keypoints")
+                entry["keypoints"] = entry["goliath_wholebody_kpts"][: 3 * 17]
         path = photos / file
         path.write_text(json.dumps({"images": images, "annotations": [*annotations, crowd], "categories": [category]}))
         return path
@@ -112,7 +116,7 @@ def coco(photos: Path) -> Callable[..., Path]:
 def _person(number: int, image: int, box: Any, points: Any, parts: bool) -> dict[str, Any]:
     place = {"id": number, "image_id": image, "category_id": 1, "bbox": list(box), "area": float(box[2] * box[3]), "iscrowd": 0}
     fields = {"keypoints": (0, len(points))}
-    if parts:
+    if parts and len(points) == 133:
         fields = {"keypoints": (0, 17), "foot_kpts": (17, 23), "face_kpts": (23, 91), "lefthand_kpts": (91, 112)}
         fields |= {"righthand_kpts": (112, 133)}
     return {**place, "num_keypoints": 1} | {k: np.asarray(points)[a:b].ravel().tolist() for k, (a, b) in fields.items()}

@@ -25,14 +25,17 @@ class Shot:
 
 @dataclass
 class Walk:
-    """`limit` photos of a source, evenly apart, or all. faults: a line for each that could not be used; skipped: what was left
-    out for a reason that is no fault -> how many; photos: how many were judged."""
+    """`limit` photos of a source, evenly apart, or all. faults: a line for each that could not be used, and for what the reader
+    knows to be wrong; skipped: what was left out for a reason that is no fault -> how many; photos: how many were judged."""
 
     source: Source
     limit: int | None = None
     faults: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     photos: int = 0
+
+    def __post_init__(self) -> None:
+        self.faults += getattr(self.source, "problems", ())
 
     def batches(self, at_once: int) -> Iterator[list[Shot]]:
         """Photos that can be read, `at_once` together; a bar on stderr where it is a terminal."""

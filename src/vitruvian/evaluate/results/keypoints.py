@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.data.coco import read_json
+from vitruvian.data.coco import BY_PARTS, WHOLE_308, read_json
 from vitruvian.errors import InputError, UsageError
 from vitruvian.evaluate.results.average_precision import Found, Labelled, average_precision
 from vitruvian.types import Array
@@ -166,9 +166,11 @@ def _found(raw: Any, where: Path, judged: str) -> list[Found]:
 
 
 def _points(entry: Mapping[str, Any], judged: str | None) -> Array:
-    """(K, 3): all of `keypoints`, with the other groups of a whole body where they come apart and are not left aside."""
-    apart = FIELDS[1] in entry and judged in (None, "wholebody133", "sapiens308")
-    points: Array = np.concatenate([np.asarray(entry[name], np.float64).reshape(-1, 3) for name in FIELDS[: 5 if apart else 1]])
+    """(K, 3): all of `keypoints`, with the other groups of a whole body where they come apart and are not left aside; of the
+    public 308 schema all at once, for 7 of the points are in no group."""
+    whole = judged in (None, *BY_PARTS)
+    names = (WHOLE_308,) if whole and WHOLE_308 in entry else FIELDS[: 5 if whole and FIELDS[1] in entry else 1]
+    points: Array = np.concatenate([np.asarray(entry[name], np.float64).reshape(-1, 3) for name in names])
     if not np.isfinite(points).all():
         raise ValueError("a number of its keypoints is not finite")
     return points
