@@ -1,10 +1,14 @@
-"""A small run for `torchrun` or a single process: FOLDER STEPS [KILLED_RANK KILLED_STEP | --accumulate PARTS]."""
+"""A small run for `torchrun` or a single process: FOLDER STEPS [KILLED_RANK KILLED_STEP | --accumulate PARTS | --joined 1].
+
+--joined: the launcher has joined the processes and keeps them so, as Ray does; the first one reads the weights meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,8 @@ from torch import nn
 from vitruvian.model import build
 from vitruvian.tasks import task
 from vitruvian.tasks.base import Task
-from vitruvian.train import TrainConfig, train
+from vitruvian.train import TrainConfig, read_weights, train
+from vitruvian.train.parallel import joined
 from vitruvian.types import HeadSpec, ModelSpec
 
 HEADS = (
@@ -55,7 +60,10 @@ def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-
         folder=Path(folder), steps=int(steps), batch=12 // parts, accumulate=parts, lr=1e-3, warmup=5, layer_decay=0.85,
         ema=0.9, dtype="fp32", device="cpu", log_every=1, evaluate_every=1, checkpoint_every=5, progress=False,
     )  # fmt: skip
-    train(config, build(SPEC), TASKS, Uneven(), kill)
+    with joined(torch.device("cpu")) if killed_rank == "--joined" else nullcontext():
+        train(config, build(SPEC), TASKS, Uneven(), kill)
+        if os.environ.get("RANK", "0") == "0":
+            print(len(read_weights(config.folder)), "tensors")
 
 
 if __name__ == "__main__":

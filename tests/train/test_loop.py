@@ -5,15 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tiny_training import BRIGHT, HUE, Pictures, evaluate, model, settings
+from torch import nn
 
 from vitruvian.device import choose_compute
-from vitruvian.errors import InputError, UsageError, VitruvianError
+from vitruvian.errors import InputError, UsageError, VitruvianError, WeightsError
 from vitruvian.train import TrainConfig, read_log, read_weights, train
 
 TIMES = (
@@ -191,3 +193,22 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"config": {"steps": 1}}))
     with pytest.raises(UsageError, match=r"no run's config.json"):
         TrainConfig.read(tmp_path / "config.json")
+
+
+def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_one_loads(whole: Path, tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    (tmp_path / "checkpoints").mkdir()
+    third = tmp_path / "checkpoints" / "step-00000012.pt.tmp"
+
+    def fills(network: nn.Module, step: int) -> Mapping[str, float]:
+        if step == 12:
+            third.symlink_to(full)
+        return evaluate(network, step)
+
+    with pytest.raises(WeightsError, match=r"step-00000012\.pt cannot be written \(.*space.*\).*after step 8 is whole"):
+        train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), fills)
+    assert not third.is_symlink() and read_weights(tmp_path)
+    assert train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate).finished
+    assert_same_run(whole, tmp_path)

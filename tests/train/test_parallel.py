@@ -87,6 +87,10 @@ def test_a_run_of_one_goes_on_with_two(alone: Path, tmp_path: Path) -> None:
     assert np.abs(losses(tmp_path) - losses(alone)).max() <= NEAR
 
 
+def test_one_rank_reads_what_several_wrote_while_they_are_joined(tmp_path: Path) -> None:
+    assert start(2, tmp_path, 5, "--joined", 1) == 0
+
+
 def test_half_a_place_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.tasks.base import Objective
 from vitruvian.train.config import FREE, TrainConfig
-from vitruvian.train.sharded import best_step, read_tensors, sharded_steps
+from vitruvian.train.sharded import best_step, not_written, read_tensors, sharded_steps
 
 FORMAT = 2  # since 2 the optimiser's state goes by parameter names
 _NAME = re.compile(r"step-(\d+)\.pt")
@@ -45,10 +45,17 @@ class Checkpoints:
         return self.folder / f"step-{step:08d}.pt"
 
     def write(self, step: int, state: Mapping[str, Any], best: bool = False) -> Path:
-        """Save the state after `step` steps, then drop the oldest; `best` keeps it under that name too."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Save the state after `step` steps, then drop the oldest; `best` keeps it under that name too.
+
+        WeightsError where it cannot be written, on a full disk say: those before it stay.
+        """
         path = self.path(step)
-        _write({"format": FORMAT, "step": step, **state}, path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write({"format": FORMAT, "step": step, **state}, path)
+        except (OSError, RuntimeError) as error:
+            path.with_name(f"{path.name}.tmp").unlink(missing_ok=True)
+            raise not_written(path, error, max(self.steps(), default=0)) from error
         if best:
             self._link_best(path)
         for old in self.steps()[: -self.keep]:

@@ -81,7 +81,10 @@ class Sharded:
         if self._pending is None or not self._pending[0].done():
             return
         (future, step, best), self._pending = self._pending, None
-        future.result()
+        try:
+            future.result()
+        except (Exception, CheckpointException) as error:  # whatever any rank's writer stumbled over
+            raise not_written(self._temporary(step), error, max(self.steps(), default=0)) from error
         if self.place.first:  # its own part ends last: it writes the table of all parts
             target = self.folder / f"step-{step:08d}"
             shutil.rmtree(target, ignore_errors=True)
@@ -100,6 +103,13 @@ class Sharded:
 
     def _temporary(self, step: int) -> Path:
         return self.folder / f"writing-{step:08d}"
+
+
+def not_written(path: Path, error: BaseException, last: int) -> WeightsError:
+    """What to tell of a checkpoint that could not be written. last: the step of the newest one there is, 0 for none."""
+    reason = " ".join(str(error).split())[:200].rstrip(".")
+    kept = f"The checkpoint after step {last} is whole, and the same command goes on from it." if last else "There is none yet."
+    return WeightsError(f"{path} cannot be written ({reason}). {kept} Fix: make room, or another folder.")
 
 
 def sharded_steps(folder: Path) -> list[int]:
@@ -130,16 +140,17 @@ def read_tensors(folder: Path, step: int, kinds: Sequence[str]) -> dict[str, Ten
             for name, entry in stored.items()
             if name.startswith(f"{kind}.") and isinstance(entry, TensorStorageMetadata)
         }
-        _read(found, place)
+        _read(found, place, alone=True)
     except (Exception, CheckpointException) as error:  # as below
         raise WeightsError(f"{place} cannot be read as a checkpoint: {type(error).__name__}: {error}") from error
     return {name.removeprefix(f"{kind}."): tensor for name, tensor in found.items()}
 
 
-def _read(tensors: Tensors, place: Path) -> None:
+def _read(tensors: Tensors, place: Path, alone: bool = False) -> None:
+    """alone: this process reads by itself, though it may be one of several."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # a single process reads too
-        load(tensors, checkpoint_id=place)
+        warnings.filterwarnings("ignore", "torch.distributed is")  # disabled, says the library where a single process reads
+        load(tensors, checkpoint_id=place, no_dist=alone)
 
 
 def load_sharded(folder: Path, step: int, tensors: Tensors) -> dict[str, Any]:
