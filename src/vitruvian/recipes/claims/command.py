@@ -12,13 +12,13 @@ from pathlib import Path
 from vitruvian.errors import VitruvianError
 from vitruvian.recipes import claims
 from vitruvian.recipes.claims.held_out import HeldOut
-from vitruvian.recipes.claims.plan import PRETRAINED, Budget, Run, all_runs, model_spec
-from vitruvian.recipes.claims.queue import Machine, begin, finish, read_result, ready, taken
+from vitruvian.recipes.claims.plan import GEOMETRY_SEED, HELD_OUT_SEED, PRETRAINED, Budget, Run, all_runs, model_spec
+from vitruvian.recipes.claims.queue import RENDERED, Machine, begin, finish, read_result, ready, taken
+from vitruvian.recipes.claims.report import write_report
 from vitruvian.recipes.claims.views import Pool, draw_pool, is_drawn
 from vitruvian.recipes.embedded import GEOMETRY
 from vitruvian.synth.dataset.generate import generate
 
-GEOMETRY_SEED, HELD_OUT_SEED = 4, 900_001
 WAIT = 20.0  # seconds between two looks at what other processes have done
 
 
@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _words().parse_args(arguments)
     budget = Budget() if chosen.share == 1 else Budget().shortened(chosen.share)
     try:
-        begin(chosen.work, budget, str(chosen.geometry or "rendered"))
+        if chosen.report:
+            print(write_report(chosen.work, chosen.report, chosen.commit))
+            return 0
+        begin(chosen.work, budget, str(chosen.geometry or RENDERED))
         machine = Machine(chosen.threads, chosen.workers)
         held_out = chosen.held_out or _rendered(chosen.work, "held-out", budget.held_out, HELD_OUT_SEED, machine)
         geometry = chosen.geometry or _rendered(chosen.work, "geometry", budget.frames, GEOMETRY_SEED, machine)
@@ -100,4 +103,6 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that read; one more of them draw views")
     parser.add_argument("--share", type=float, default=1.0, help="of all views and frames; 0.01 tries the queue in minutes")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="train nothing; write claims.md, .json, .png there")
+    parser.add_argument("--commit", default="", help="of the sources that the runs were made with, for the report")
     return parser

@@ -14,6 +14,7 @@ from vitruvian.types import HeadSpec, ModelSpec
 Kind: TypeAlias = Literal["random", "pretrained", "longer", "pretraining"]
 
 SEEDS = (1, 2, 3)
+GEOMETRY_SEED, HELD_OUT_SEED = 4, 900_001  # of the frames to train on and to judge by
 SIZES = {"small": Size(64, 4, 2, 256), "medium": Size(128, 6, 4, 512), "large": Size(192, 8, 6, 768)}
 PRETRAINED = "medium"  # the size that is pretrained, and whose runs from nothing serve both claims
 PATCH, UPSAMPLE = 8, (64,)

@@ -34,6 +34,7 @@ from vitruvian.train import TrainConfig, read_log, read_weights, train
 from vitruvian.weights import encoder_for
 
 RESULT, PLAN = "result.json", "plan.json"
+RENDERED = "rendered"  # in the plan, where no geometry was given
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def config_of(work: Path, run: Run, budget: Budget, machine: Machine) -> TrainCo
     if run.kind == "pretraining":
         return TrainConfig(**common, betas=(0.9, 0.95), no_decay=("position", "mask_token", "norm"))
     return TrainConfig(
-        **common, ema=0.99, loss_weights=LOSS_WEIGHTS, evaluate_every=max(1, steps // budget.points), best=None
+        **common, ema=0.99, loss_weights=LOSS_WEIGHTS, evaluate_every=max(1, steps // budget.points)
     )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def provenance(config: TrainConfig) -> dict[str, Any]:
     """When, where and with what."""
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "hardware": f"{processor()}, {os.cpu_count()} cores, {config.threads} threads",
+        "hardware": f"{processor()}, {os.cpu_count()} cores, {config.threads} thread{'s' * (config.threads != 1)}",
         "software": f"vitruvian {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         "precision": choose_compute().dtype_name,
     }
