@@ -171,13 +171,67 @@ def evaluate(
     return run(Wanted(out, shared, synth, coco, images, groups, card, limit), model, device)
 
 
+def evaluate_protocol(
+    task: Literal["pose", "seg", "depth", "normal"],
+    data: str,
+    model: str = "vitruvian-s",
+    skeleton: str | None = None,
+    boxes: Literal["given"] | None = None,
+    detections: Path | None = None,
+    detector: str | None = None,
+    flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    no_flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    crop: Literal["frame", "person"] | None = None,
+    align: Literal["none", "scale", "scale-shift", "minmax"] | None = None,
+    out: Path | None = None,
+    limit: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    dtype: Literal["auto", "fp32", "bf16"] = "fp32",
+    json: AsJson = False,
+) -> int:
+    """One model on one data set by the paper's protocol; `vitruvian evaluate --task ...` is the same.
+
+    Exit code: 0 done, 1 some photos or boxes could not be used (named on stderr, not in the figures), 2 wrong usage.
+
+    Args:
+        task: What is judged.
+        data: SOURCE.toml, COCO's FILE.json or a folder with labels (see `vitruvian data list`).
+        model: Name (see `vitruvian models`) or path of weights.
+        skeleton: Poses: the set that is judged, by name or TOML file; that of the labels if left out. common114: what the 133
+            and the 308 points share.
+        boxes: Poses: given takes the labelled boxes, as if left out.
+        detections: Poses: boxes of a COCO results file (image_id, category_id, bbox, score).
+        detector: Poses: boxes of a detector, as in `vitruvian predict`.
+        flip: Mean of the photo's and its mirror image's answer; usual for poses, and unusual for all else.
+        no_flip: Poses without it.
+        crop: Maps: frame squashes the whole photo into the model's input, as officially (the default); person takes a crop of
+            each labelled person.
+        align: Depth to its truth, by least squares, photo by photo: scale-shift if left out; minmax brings both to 0..1.
+        out: Folder of the predictions (predictions.json and truth.json, or a map a photo) and figures.json.
+        limit: So many photos, evenly apart.
+        device: Where to run.
+        dtype: Precision of matrix products.
+        json: One JSON object on stdout, nothing else.
+    """
+    from vitruvian.evaluate.protocol.command import run
+    from vitruvian.evaluate.protocol.wanted import Wanted
+
+    if flip and no_flip:
+        raise UsageError("--flip and --no-flip contradict each other. Fix: leave one of them.")
+    flipped = True if flip else False if no_flip else None
+    how: Any = None if align is None else align.replace("-", "_")
+    wanted = Wanted(task, data, model, skeleton, boxes, detections, detector, flipped, crop, how, limit, out)
+    return run(wanted, device, dtype, json)
+
+
 def evaluate_keypoints(truth: Path, predictions: Path, skeleton: str | None = None, json: AsJson = False) -> int:
     """AP and AR (OKS) of poses in a COCO results file, of the whole and of its parts.
 
     Args:
         truth: COCO, COCO-WholeBody, CrowdPose or 308-point labels.
         predictions: COCO results (image_id, keypoints, score), or what `predict --coco` wrote.
-        skeleton: Set that is judged; both files are taken over to it. common114: what the 133 and the 308 points share.
+        skeleton: Set that is judged, by name or TOML file; both files are taken over to it. common114: what the 133 and the
+            308 points share.
         json: One JSON object on stdout (fractions), nothing else.
     """
     from vitruvian.evaluate.results import keypoint_figures
@@ -716,6 +770,7 @@ VERBS: dict[str, Callable[..., Any]] = {
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
     "evaluate": {
         "model": evaluate,
+        "protocol": evaluate_protocol,
         "keypoints": evaluate_keypoints,
         "people": evaluate_people,
         "parts": evaluate_parts,
@@ -750,6 +805,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    given = _judging(given)
     verbs, prog, words = VERBS, "vitruvian", given
     description = "Human-centric vision. `vitruvian predict photo.jpg` is the first thing to try."
     if given and given[0] in GROUPS and not _stands_alone(given):
@@ -760,6 +816,13 @@ def _run(given: list[str]) -> int:
     except SystemExit as stop:  # tyro has already said why
         return stop.code if isinstance(stop.code, int) else 2
     return int(code)
+
+
+def _judging(given: list[str]) -> list[str]:
+    """`evaluate --task ... --data ...` is `evaluate protocol ...`."""
+    options = {word.partition("=")[0] for word in given[1:]}
+    alone = given[:1] == ["evaluate"] and _stands_alone(given) and options & {"--task", "--data"}
+    return ["evaluate", "protocol", *given[1:]] if alone else given
 
 
 def _stands_alone(given: list[str]) -> bool:

@@ -84,6 +84,11 @@ class Coco:
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """The file's numbers of its photos, in their order."""
+        return tuple(int(entry["id"]) for entry in self._images)
+
     def photo(self, index: int) -> tuple[Array, str]:
         """One photo (H, W, 3) and its path, without its labels."""
         image, path = self._picture(self._images[index])
@@ -99,6 +104,12 @@ class Coco:
         found = [self._sample(a, image, entry) for a in self._people.get(entry["id"], ())]
         ignore = tuple(s.mask if s.mask is not None else filled_box(s.box, size) for s in found if s.crowd)
         return ImageRecord(int(entry["id"]), size, str(path), tuple(s for s in found if not s.crowd), ignore)
+
+    def crowds(self, index: int) -> tuple[tuple[Array, float | None], ...]:
+        """Box xyxy (4,) and area of each crowd region of a photo, of which `source[i]` gives only where it lies."""
+        found = [a for a in self._people.get(self._images[index]["id"], ()) if a.get("iscrowd", 0)]
+        boxes = [np.asarray(a["bbox"], np.float64) + np.array([0, 0, *a["bbox"][:2]]) for a in found]
+        return tuple((box, float(a["area"]) if "area" in a else None) for box, a in zip(boxes, found, strict=True))
 
     def _picture(self, entry: Mapping[str, Any]) -> tuple[Array, Path]:
         path = self.images / entry["file_name"]

@@ -62,7 +62,7 @@ def open_source(given: str, skeleton: str | None = None) -> Opened:
         return _described(path, skeleton)
     if path.suffix == ".json":
         raw = read_json(path)
-        name = skeleton or _skeleton_of(raw)
+        name = skeleton or skeleton_of(raw)
         images = _images_of(path, raw)
         return Opened(given, "coco", Coco(path, images, name), f"{name}, pictures in {images}")
     if path.suffix == ".tar" or given.startswith("pipe:") or "://" in given:
@@ -112,8 +112,8 @@ def _value(name: str, value: Any, path: Path, layout: Layout) -> Any:
     return value
 
 
-def _skeleton_of(raw: Any) -> str:
-    """Of whole bodies by their fields, else the one of COCO."""
+def skeleton_of(raw: Any) -> str:
+    """The skeleton of what a COCO file holds: of whole bodies by their fields, else the one of COCO."""
     entries = raw.get("annotations", []) if isinstance(raw, Mapping) else []
     found = {name for entry in entries[:100] if isinstance(entry, Mapping) for name in entry}
     if WHOLE_308 in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from vitruvian.types import Array, Crop, Fit, HeadSpec, ModelSpec, Person, Predi
 from vitruvian.vocab import is_skeleton
 from vitruvian.weights import Loaded
 
+View: TypeAlias = tuple[Array, Person]
+Outputs: TypeAlias = dict[str, Tensor]
 FITS = ("auto", "affine", "pad", "stretch", "lite")
 LITE_MEAN, LITE_STD = (123.5, 116.5, 103.5), (58.5, 57.0, 57.5)  # of the official lite release, sapiens1 section 4
 
@@ -98,18 +100,25 @@ class Network:
         return self._run([(image, whole_image(image)) for image in images], names)
 
     @torch.inference_mode()
-    def _run(self, views: Sequence[tuple[Array, Person]], names: Sequence[str]) -> list[dict[str, Prediction]]:
+    def _run(self, views: Sequence[View], names: Sequence[str]) -> list[dict[str, Prediction]]:
         out: list[dict[str, Prediction]] = []
+        tasks = [self.tasks[name] for name in names]
+        for part, crops, outputs in self.outputs(views, names):
+            values = {t.name: t.decode(outputs[t.name], crops, self.spec) for t in tasks}
+            for k, ((_, person), crop) in enumerate(zip(part, crops, strict=True)):
+                out.append({name: Prediction(person, crop, name, self.hash, values[name][k]) for name in names})
+        return out
+
+    @torch.inference_mode()
+    def outputs(self, views: Sequence[View], names: Sequence[str]) -> Iterator[tuple[Sequence[View], list[Crop], Outputs]]:
+        """What the heads say, undecoded, pass by pass: photos and people, their crops, task name -> float32 output."""
         tasks = [self.tasks[name] for name in names]
         for span in passes(len(views), views_at_once(self.spec, self.compute)):
             part = views[span]
             crops = [self._crop(person, image) for image, person in part]
             pixels = torch.cat([input_of(image, [c], self.spec) for (image, _), c in zip(part, crops, strict=True)])
             outputs = outputs_of(self.model, pixels.to(self.compute.device, self.compute.dtype), tasks, self.flip_test)
-            values = {t.name: t.decode(outputs[t.name].float(), crops, self.spec) for t in tasks}
-            for k, ((_, person), crop) in enumerate(zip(part, crops, strict=True)):
-                out.append({name: Prediction(person, crop, name, self.hash, values[name][k]) for name in names})
-        return out
+            yield part, crops, {name: value.float() for name, value in outputs.items()}
 
     def _crop(self, person: Person, image: Array) -> Crop:
         """What the model sees of a person, as it was trained."""

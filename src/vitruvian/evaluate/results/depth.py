@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,14 @@ def depth_figures(folders: Folders, alignment: Alignment = "scale_shift", unit: 
         rows.append(depth_errors(*align_depth(z, pair.truth[counted].astype(np.float64), alignment)))
     if not rows:
         raise InputError(f"{folders.truth}: no photo has {LEAST_PIXELS} pixels to count. Fix: check the unit and the masks.")
+    return {**mean_errors(rows), "alignment": alignment, "photos": len(rows), "left_out": left_out}
+
+
+def mean_errors(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of the figures of `depth_errors`, by the names of `depth_figures`."""
     mean = {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
     named = {"RMSE": mean.pop("rmse"), "AbsRel": mean.pop("abs_rel")}
-    return {**named, **mean, "alignment": alignment, "photos": len(rows), "left_out": left_out}
+    return {**named, **mean}
 
 
 def _read(path: Path, unit: float) -> Array:

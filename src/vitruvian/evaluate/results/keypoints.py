@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.data.coco import read_json
+from vitruvian.data.coco import BY_PARTS, WHOLE_308, read_json
 from vitruvian.errors import InputError, UsageError
 from vitruvian.evaluate.results.average_precision import Found, Labelled, average_precision
 from vitruvian.types import Array
-from vitruvian.vocab import equivalents, skeleton, skeleton_names
+from vitruvian.vocab import equivalents, is_skeleton, skeleton, skeleton_names
 
 COMMON = "common114"  # not a set of its own: the points of wholebody133 that sapiens308 has too
 USUAL = {14: "crowdpose14", 17: "coco17", 133: "wholebody133", 308: "sapiens308"}  # points of a person -> skeleton
@@ -34,24 +34,27 @@ class _Truth:
 def keypoint_figures(truth: Path, predictions: Path, name: str | None = None) -> dict[str, Any]:
     """COCO's key point figures of a results file or, as `predict --coco` writes, a COCO file with scores; boxes play no part.
 
-    name: the skeleton that is judged, `common114` for what whole bodies of 133 and of 308 points share; the truth's if left
-    out. The points of either file are taken over to it, as `vitruvian keypoints convert` does. A file's own skeleton is told
-    by its number of points. Keys: `AP`, `AP50`, `AP75`, `AP_medium`, `AP_large`, `AR`, ... (fractions; no sizes where no
-    areas are labelled), `parts` (`body`, `foot`, `face`, `left_hand`, `right_hand`, and `hand`, the mean of both) where there
-    are several, `crowding` where the photos tell theirs; `skeleton`, `points`, `images`, `people`, `predictions`.
+    name: the skeleton that is judged (or its TOML file), `common114` for what whole bodies of 133 and of 308 points share; the
+    truth's if left out. The points of either file are taken over to it, as `vitruvian keypoints convert` does. A file's own
+    skeleton is told by its number of points. Keys: `AP`, `AP50`, `AP75`, `AP_medium`, `AP_large`, `AR`, ... (fractions; no
+    sizes where no areas are labelled), `parts` (`body`, `foot`, `face`, `left_hand`, `right_hand`, and `hand`, the mean of
+    both) where there are several, `crowding` where the photos tell theirs; `skeleton`, `points`, `images`, `people`,
+    `predictions`.
     Raises InputError for files that are damaged or do not fit together, naming the annotation and the field.
     """
-    judged, rows = _judged(name)
-    raw = read_json(truth)
+    return figures_of(read_json(truth), read_json(predictions), name, truth, predictions)
+
+
+def figures_of(raw: Any, results: Any, name: str | None, truth: Path, predictions: Path) -> dict[str, Any]:
+    """As `keypoint_figures`, of what the two files hold; their names are for messages."""
+    judged, rows = judged_rows(name)
     if not isinstance(raw, Mapping) or not isinstance(raw.get("annotations"), list) or not isinstance(raw.get("images"), list):
         raise InputError(f"{truth}: not a COCO file. Allowed: one with `images` and `annotations`.")
     known = _truth(raw, truth, judged)
     judged = judged or _set_of(known.people, truth)
     rows = rows or tuple(range(len(skeleton(judged))))
     people = [replace(p, points=_over(p.points, judged, truth)) for p in known.people]
-    found = [
-        replace(p, points=_over(p.points, judged, predictions)) for p in _found(read_json(predictions), predictions, judged)
-    ]
+    found = [replace(p, points=_over(p.points, judged, predictions)) for p in _found(results, predictions, judged)]
     _same_photos(known, found, truth, predictions)
     return _figures(replace(known, people=people), found, judged, rows) | {
         "skeleton": name or judged, "points": len(rows), "images": len(known.images), "people": len(people),
@@ -67,12 +70,13 @@ def common_rows() -> tuple[int, ...]:
     return tuple(sorted((*whole.groups["body"], *whole.groups["foot"], *whole.groups["face"][JAW:], *hands)))
 
 
-def _judged(name: str | None) -> tuple[str | None, tuple[int, ...] | None]:
+def judged_rows(name: str | None) -> tuple[str | None, tuple[int, ...] | None]:
+    """The skeleton that is judged, and which of its points where not all are; None where nobody has said which."""
     if name == COMMON:
         return "wholebody133", common_rows()
-    if name is not None and name not in skeleton_names():
-        raise UsageError(f"skeleton {name!r}. Allowed: {', '.join((*skeleton_names(), COMMON))}.")
-    return name, None
+    if name is not None and not is_skeleton(name):
+        raise UsageError(f"skeleton {name!r}. Allowed: {', '.join((*skeleton_names(), COMMON))}, or FILE.toml.")
+    return (None if name is None else skeleton(name).name), None
 
 
 def _figures(known: _Truth, found: Sequence[Found], judged: str, rows: tuple[int, ...]) -> dict[str, Any]:
@@ -105,8 +109,13 @@ def _over(points: Array, judged: str, where: Path) -> Array:
         raise InputError(
             f"{where}: people of {len(points)} points, but {judged} has {len(skeleton(judged))}. Allowed too: {usual}."
         )
+    return taken_over(points, USUAL[len(points)], judged)
+
+
+def taken_over(points: Array, source: str, judged: str) -> Array:
+    """Points (K, 3) of one skeleton -> (K', 3) of another: mean place and least third number, 0 without equivalent."""
     out = np.zeros((len(skeleton(judged)), 3))
-    for row, equivalent in enumerate(equivalents(USUAL[len(points)], judged)):
+    for row, equivalent in enumerate(equivalents(source, judged)):
         if sources := list(equivalent.rows):
             out[row, :2], out[row, 2] = points[sources, :2].mean(0), points[sources, 2].min()
     return out
@@ -157,9 +166,11 @@ def _found(raw: Any, where: Path, judged: str) -> list[Found]:
 
 
 def _points(entry: Mapping[str, Any], judged: str | None) -> Array:
-    """(K, 3): all of `keypoints`, with the other groups of a whole body where they come apart and are not left aside."""
-    apart = FIELDS[1] in entry and judged in (None, "wholebody133", "sapiens308")
-    points: Array = np.concatenate([np.asarray(entry[name], np.float64).reshape(-1, 3) for name in FIELDS[: 5 if apart else 1]])
+    """(K, 3): all of `keypoints`, with the other groups of a whole body where they come apart and are not left aside; of the
+    public 308 schema all at once, for 7 of the points are in no group."""
+    whole = judged in (None, *BY_PARTS)
+    names = (WHOLE_308,) if whole and WHOLE_308 in entry else FIELDS[: 5 if whole and FIELDS[1] in entry else 1]
+    points: Array = np.concatenate([np.asarray(entry[name], np.float64).reshape(-1, 3) for name in names])
     if not np.isfinite(points).all():
         raise ValueError("a number of its keypoints is not finite")
     return points

@@ -26,10 +26,15 @@ def part_figures(folders: Folders, name: str = "body28") -> dict[str, Any]:
         _check(pair, name, folders)
         metric.add(pair.given, np.where(pair.mask, pair.truth, IGNORE))
         photos += 1
+    return {**named(metric), "photos": photos, "class_set": name}
+
+
+def named(metric: SegMetric) -> dict[str, Any]:
+    """The figures of a confusion table by the names of `part_figures`."""
     said = metric.compute()
     parts = {key.removeprefix("iou/"): value for key, value in said.items() if key.startswith("iou/")}
     figures = {"mIoU": said["miou"], "mAcc": said["macc"], "aAcc": said["aacc"], "foreground_IoU": said["foreground_iou"]}
-    return {**figures, "parts": parts, "photos": photos, "class_set": name}
+    return {**figures, "parts": parts}
 
 
 def _check(pair: Pair, name: str, folders: Folders) -> None:
