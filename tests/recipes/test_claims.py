@@ -88,7 +88,8 @@ def test_the_queue_goes_on_after_a_crash_and_does_nothing_twice(queue, monkeypat
     assert all(f"| {name} | " in text for name in after) and "commit abc1234" in text
     assert "runs finished" not in text and "nan" not in text
     assert json.loads((queue.work / "report/claims.json").read_text())["runs"].keys() == after.keys()
-    assert Image.open(queue.work / "report/claims.png").size[0] > 1000
+    with Image.open(queue.work / "report/claims.png") as picture:
+        assert picture.size[0] > 1000
 
 
 def test_what_another_process_has_is_left_alone(queue):

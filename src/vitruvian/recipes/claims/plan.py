@@ -33,7 +33,7 @@ class Budget:
     """What every run gets. views: labelled ones of a fine-tuning, each seen once; passes: of the pretraining over the same
     pictures without their labels; frames: of geometry behind them; held_out: frames of another seed; points: of a curve."""
 
-    views: int = 30_000
+    views: int = 20_000
     passes: int = 5
     frames: int = 14_000
     held_out: int = 500

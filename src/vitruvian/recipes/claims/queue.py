@@ -97,9 +97,7 @@ def config_of(work: Path, run: Run, budget: Budget, machine: Machine) -> TrainCo
     }  # fmt: skip
     if run.kind == "pretraining":
         return TrainConfig(**common, betas=(0.9, 0.95), no_decay=("position", "mask_token", "norm"))
-    return TrainConfig(
-        **common, ema=0.99, loss_weights=LOSS_WEIGHTS, evaluate_every=max(1, steps // budget.points)
-    )  # fmt: skip
+    return TrainConfig(**common, ema=0.99, loss_weights=LOSS_WEIGHTS, evaluate_every=-(-steps // budget.points))
 
 
 def beginning(work: Path, run: Run, pool: Pool) -> tuple[nn.Module, list[Objective], Examples]:
