@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     budget = Budget() if chosen.share == 1 else Budget().shortened(chosen.share)
     try:
         if chosen.report:
-            print(write_report(chosen.work, chosen.report, chosen.commit))
+            print(write_report(chosen.work, chosen.report, chosen.commit, chosen.note))
             return 0
         begin(chosen.work, budget, str(chosen.geometry or RENDERED))
         machine = Machine(chosen.threads, chosen.workers)
@@ -105,4 +105,5 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument("--share", type=float, default=1.0, help="of all views and frames; 0.01 tries the queue in minutes")
     parser.add_argument("--report", type=Path, metavar="DIR", help="train nothing; write claims.md, .json, .png there")
     parser.add_argument("--commit", default="", help="of the sources that the runs were made with, for the report")
+    parser.add_argument("--note", default="", help="a line about how the runs were made, for the report")
     return parser

@@ -15,9 +15,10 @@ Color: TypeAlias = tuple[int, int, int]
 Line: TypeAlias = Sequence[tuple[float, float]]  # views, figure
 
 GREY, BLUE, GREEN, ORANGE = (120, 120, 126), (32, 110, 180), (30, 140, 90), (208, 92, 24)
-PANEL, GAP, HEAD, FOOT, EDGE = (250, 190), 58, 54, 34, 20  # px: (W, H) of a panel, room around and between panels
+PANEL, GAP, HEAD, FOOT, EDGE, TITLE = (290, 200), 58, 58, 52, 16, 74  # px: (W, H) of a panel, room around, between, on top
+DASH = 6  # px
 FINE = 2  # drawn so many times larger, and reduced
-PALE = 0.35  # of a colour in the line of a single seed
+PALE = 0.5  # of a colour in the line of a single seed
 GRID = (226, 226, 222)
 TICKS = 5  # at most
 
@@ -39,11 +40,22 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A single value to compare with, dashed over the whole panel."""
+
+    name: str
+    color: Color
+    value: float
+
+
+@dataclass(frozen=True)
 class Panel:
-    """One figure: what it is called, and its curves."""
+    """One figure: what it is called, which way it counts, and its curves."""
 
     title: str
+    way: str
     curves: Sequence[Curve]
+    levels: Sequence[Level] = ()
 
 
 @dataclass(frozen=True)
@@ -60,41 +72,65 @@ class _Frame:
         return (self.left + x / self.last * PANEL[0]) * FINE, (self.top + (1 - up) * PANEL[1]) * FINE
 
 
-def picture(rows: Mapping[str, Sequence[Panel]]) -> Image.Image:
+def picture(title: str, told: str, rows: Mapping[str, Sequence[Panel]]) -> Image.Image:
     """All rows below each other, each with its title and the key to its colours."""
     columns = max(map(len, rows.values()))
-    size = (EDGE + columns * (PANEL[0] + GAP), len(rows) * (HEAD + PANEL[1] + FOOT) + EDGE)
+    size = (2 * EDGE + columns * (PANEL[0] + GAP), TITLE + len(rows) * (HEAD + PANEL[1] + FOOT) + EDGE)
     fine = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
     draw = ImageDraw.Draw(fine)
-    for r, (title, panels) in enumerate(rows.items()):
-        top = EDGE + r * (HEAD + PANEL[1] + FOOT)
-        _key(draw, title, panels[0].curves, top)
+    _write(draw, (GAP, EDGE + 12), title, 20)
+    _write(draw, (GAP, EDGE + 36), told, 13, FAINT)
+    for r, (words, panels) in enumerate(rows.items()):
+        top = TITLE + r * (HEAD + PANEL[1] + FOOT)
+        _key(draw, words, panels[0], top + 18)
         for c, panel in enumerate(panels):
             _panel(draw, panel, GAP + c * (PANEL[0] + GAP), top + HEAD)
     return fine.resize(size, Image.Resampling.LANCZOS)
 
 
-def _key(draw: ImageDraw.ImageDraw, title: str, curves: Sequence[Curve], top: float) -> None:
-    x, y = float(GAP * FINE), (top + 8) * FINE
-    draw.text((x, y), title, INK, font(15 * FINE), anchor="lm")
-    x += font(15 * FINE).getlength(title) + 30 * FINE
-    for curve in curves:
-        draw.line((x, y, x + 22 * FINE, y), curve.color, 3 * FINE)
-        draw.text((x + 28 * FINE, y), curve.name, INK, font(13 * FINE), anchor="lm")
-        x += 52 * FINE + font(13 * FINE).getlength(curve.name)
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple[float, float], words: str, px: int, color: Color = INK, anchor: str = "lm"
+) -> float:
+    """Draw words at a place of the finished picture; how wide they are there."""
+    draw.text((at[0] * FINE, at[1] * FINE), words, color, font(px * FINE), anchor=anchor)
+    return font(px * FINE).getlength(words) / FINE
+
+
+def _key(draw: ImageDraw.ImageDraw, title: str, panel: Panel, y: float) -> None:
+    x = GAP + _write(draw, (GAP, y), title, 15) + 30
+    entries: list[Curve | Level] = [*panel.curves, *panel.levels]
+    for entry in entries:
+        dash = DASH if isinstance(entry, Level) else None
+        _straight(draw, (x * FINE, y * FINE), (x + 22) * FINE, entry.color, 3 * FINE, dash)
+        x += 52 + _write(draw, (x + 28, y), entry.name, 13)
+
+
+def _straight(
+    draw: ImageDraw.ImageDraw, start: tuple[float, float], end: float, color: Color, width: int, dash: float | None
+) -> None:
+    """A level line from `start` to x = `end`, dashed or whole."""
+    x, y = start
+    step = 1.6 * dash * FINE if dash else end - x
+    while x < end:
+        draw.line((x, y, min(end, x + (dash * FINE if dash else step)), y), color, width)
+        x += step
 
 
 def _panel(draw: ImageDraw.ImageDraw, panel: Panel, left: float, top: float) -> None:
-    draw.text((left * FINE, (top - 14) * FINE), panel.title, INK, font(13 * FINE), anchor="lm")
+    _write(draw, (left, top - 13), panel.title, 13)
+    _write(draw, (left + PANEL[0], top - 13), panel.way, 11, FAINT, "rm")
     points = [point for curve in panel.curves for line in curve.lines for point in line]
     if not points:
-        middle = ((left + PANEL[0] / 2) * FINE, (top + PANEL[1] / 2) * FINE)
-        draw.text(middle, "no run yet", FAINT, font(13 * FINE), anchor="mm")
+        draw.rectangle([v * FINE for v in (left, top, left + PANEL[0], top + PANEL[1])], outline=GRID, width=FINE)
+        _write(draw, (left + PANEL[0] / 2, top + PANEL[1] / 2), "no run yet", 13, FAINT, "mm")
         return
-    low, high = min(y for _, y in points), max(y for _, y in points)
-    room = 0.06 * (high - low) or 1.0
-    frame = _Frame(left, top, max(x for x, _ in points), (low - room, high + room))
+    values = [y for _, y in points] + [level.value for level in panel.levels]
+    room = 0.06 * (max(values) - min(values)) or 1.0
+    frame = _Frame(left, top, max(x for x, _ in points), (min(values) - room, max(values) + room))
     _axes(draw, frame)
+    for level in panel.levels:
+        x, y = frame.at(0, level.value)
+        _straight(draw, (x, y), x + PANEL[0] * FINE, level.color, 2 * FINE, DASH)
     for curve in panel.curves:
         pale = tuple(round(paper + PALE * (c - paper)) for paper, c in zip(PAPER, curve.color, strict=True))
         for line in curve.lines:
@@ -111,13 +147,15 @@ def _mean(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], colo
 
 def _axes(draw: ImageDraw.ImageDraw, frame: _Frame) -> None:
     for value, words in ticks(*frame.ends):
-        x, y = frame.at(0, value)
-        draw.line((x, y, x + PANEL[0] * FINE, y), GRID, FINE)
-        draw.text((x - 6 * FINE, y), words, FAINT, font(11 * FINE), anchor="rm")
-    for share, words, anchor in ((0.0, "0", "mm"), (0.5, "", "mm"), (1.0, " views", "rm")):
-        x, y = frame.at(frame.last * share, frame.ends[0])
-        told = f"{frame.last * share:,.0f}{words}" if share else words
-        draw.text((x, y + 12 * FINE), told, FAINT, font(11 * FINE), anchor=anchor)
+        x, y = (v / FINE for v in frame.at(0, value))
+        draw.line((x * FINE, y * FINE, (x + PANEL[0]) * FINE, y * FINE), GRID, FINE)
+        _write(draw, (x - 6, y), words, 11, FAINT, "rm")
+    bottom = frame.top + PANEL[1]
+    for share in (0.0, 0.5, 1.0):
+        x = frame.left + share * PANEL[0]
+        draw.line((x * FINE, bottom * FINE, x * FINE, (bottom + 4) * FINE), FAINT, FINE)
+        _write(draw, (x, bottom + 13), f"{frame.last * share:,.0f}", 11, FAINT, "mm")
+    _write(draw, (frame.left + PANEL[0] / 2, bottom + 29), "labelled views seen", 11, FAINT, "mm")
     draw.rectangle((*frame.at(0, frame.ends[1]), *frame.at(frame.last, frame.ends[0])), outline=FAINT, width=1)
 
 

@@ -34,6 +34,7 @@ from vitruvian.train import TrainConfig, read_log, read_weights, train
 from vitruvian.weights import encoder_for
 
 RESULT, PLAN = "result.json", "plan.json"
+LOG_EVERY = 50  # steps, at most
 RENDERED = "rendered"  # in the plan, where no geometry was given
 
 
@@ -93,7 +94,7 @@ def config_of(work: Path, run: Run, budget: Budget, machine: Machine) -> TrainCo
     common: dict[str, Any] = {
         "folder": work / run.name, "steps": steps, "batch": run.batch, "lr": 1e-3, "warmup": steps // 20, "schedule": "cosine",
         "floor": 0.01, "seed": 100 + run.seed, "threads": machine.threads, "workers": machine.workers, "keep": 1,
-        "progress": machine.progress, "log_every": max(1, min(50, steps // 4)), "checkpoint_every": 250,
+        "progress": machine.progress, "log_every": max(1, min(LOG_EVERY, steps // 4)), "checkpoint_every": 250,
     }  # fmt: skip
     if run.kind == "pretraining":
         return TrainConfig(**common, betas=(0.9, 0.95), no_decay=("position", "mask_token", "norm"))
@@ -166,7 +167,12 @@ def read_result(work: Path, run: Run) -> dict[str, Any] | None:
 
 def write_json(path: Path, value: Any) -> None:
     """Whole or not at all."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

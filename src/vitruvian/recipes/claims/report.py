@@ -1,4 +1,4 @@
-"""claims.md, claims.json and claims.png of the runs that are finished: figures with spread, verdicts, every run."""
+"""claims.md, claims.json and claims.png of the runs that are finished: what holds, what does not, and where it was seen."""
 
 from __future__ import annotations
 
@@ -6,46 +6,19 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from vitruvian.errors import UsageError
-from vitruvian.recipes.claims.comparison import CLAIMS, FROM_NOTHING, FROM_PRETRAINING, LONGER, Arm, Results, by_run, comparison
-from vitruvian.recipes.claims.curves import BLUE, GREEN, GREY, ORANGE, Color, Curve, Line, Panel, picture
-from vitruvian.recipes.claims.plan import (
-    GEOMETRY_SEED,
-    PRETRAINED,
-    SEEDS,
-    SIZES,
-    Budget,
-    all_runs,
-    forward_cost,
-    model_spec,
-    size_of,
-)
-from vitruvian.recipes.claims.queue import PLAN, RENDERED, read_result, write_json
+from vitruvian.predict.legend import INK
+from vitruvian.recipes.claims.comparison import CLAIMS, FROM_PRETRAINING, LONGER, Arm, Results, by_run, comparison, gains
+from vitruvian.recipes.claims.curves import BLUE, GREEN, GREY, ORANGE, Color, Curve, Level, Line, Panel, picture
+from vitruvian.recipes.claims.plan import GEOMETRY_SEED, PRETRAINED, SEEDS, SIZES, Budget, all_runs, forward_cost, model_spec
+from vitruvian.recipes.claims.queue import LOG_EVERY, PLAN, RENDERED, read_result, write_json, write_text
+from vitruvian.recipes.claims.tables import DECIDING, Shown, claim_table, control, run_table, trunks
 from vitruvian.recipes.embedded import GEOMETRY
 
-
-class Shown(NamedTuple):
-    """How a figure is written: its words, factor, digits, and whether its task's verdict goes by it."""
-
-    words: str
-    factor: float
-    digits: int
-    decides: bool = False
-
-
-SHOWN = {
-    "pose/pck": Shown("pose: PCK of 133 points, % ↑", 100, 1, True),
-    "pose/pck/body": Shown("pose: PCK of the body, % ↑", 100, 1),
-    "seg/miou": Shown("parts: mIoU, % ↑", 100, 1, True),
-    "seg/foreground_iou": Shown("parts: person IoU, % ↑", 100, 1),
-    "depth/rmse": Shown("depth: RMSE after alignment, cm ↓", 100, 2, True),
-    "depth/order": Shown("depth: order of pairs, % ↑", 100, 1),
-    "normal/mean": Shown("normals: mean angle, ° ↓", 1, 1, True),
-    "normal/within_30": Shown("normals: within 30°, % ↑", 100, 1),
-}
-TITLES = {"pretraining": "(a) pretrained or not", "size": "(b) size of the trunk"}
+TITLES = {"pretraining": "(a) pretrained or from nothing, medium trunk", "size": "(b) size of the trunk, from nothing"}
+CLAIM_WORDS = {"pretraining": "(a) pretraining helps", "size": "(b) larger is better, twice"}
 LEGEND = {
     "pretraining": (("from nothing", BLUE), ("pretrained", GREEN)),
     "size": (("small", GREY), ("medium", BLUE), ("large", ORANGE)),
@@ -53,7 +26,7 @@ LEGEND = {
 COMMAND = "python -m vitruvian.recipes.claims"
 
 
-def write_report(work: Path, out: Path, commit: str = "") -> Path:
+def write_report(work: Path, out: Path, commit: str = "", note: str = "") -> Path:
     """Of what is finished in `work`; returns the path of the text. UsageError where nothing is."""
     results = by_run([read_result(work, run) for run in all_runs()])
     if not results:
@@ -61,12 +34,17 @@ def write_report(work: Path, out: Path, commit: str = "") -> Path:
     plan = json.loads((work / PLAN).read_text(encoding="utf-8"))
     out.mkdir(parents=True, exist_ok=True)
     compared = comparison(results)
-    write_json(out / "claims.json", plain({"commit": commit, "budget": plan["budget"], "claims": compared, "runs": results}))
-    rows = {title: _panels(results, CLAIMS[claim], LEGEND[claim]) for claim, title in TITLES.items()}
-    picture(rows).save(out / "claims.png")
-    text = "\n".join(markdown(results, compared, plan, commit)) + "\n"
-    (out / "claims.md").write_text(text, encoding="utf-8")
+    told = {"commit": commit, "note": note, "budget": plan["budget"], "missing": missing(results)}
+    write_json(out / "claims.json", plain({**told, "claims": compared, "runs": results}))
+    _draw(results, out / "claims.png")
+    text = "\n".join(markdown(results, compared, plan, commit, note)) + "\n"
+    write_text(out / "claims.md", text)
     return out / "claims.md"
+
+
+def missing(results: Results) -> list[str]:
+    """Names of the runs that are not finished, in the order of the plan."""
+    return [run.name for run in all_runs() if run.name not in results]
 
 
 def plain(value: Any) -> Any:
@@ -78,47 +56,83 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def markdown(results: Results, compared: Mapping[str, Any], plan: Mapping[str, Any], commit: str) -> Iterator[str]:
+def markdown(
+    results: Results, compared: Mapping[str, Any], plan: Mapping[str, Any], commit: str = "", note: str = ""
+) -> Iterator[str]:
     """The lines of claims.md."""
-    yield from ("# Two of the paper's claims, at a scale that fits two cores", "", *head(results, commit), "")
-    yield from (*summary(compared), "", *setting(results, plan), "", "![Curves](claims.png)", "")
-    yield f"*Figures on {_people(results)} held-out people over views seen; pale lines are seeds, the strong ones their mean.*"
-    yield from ("", "## (a) A pretrained encoder against one from nothing", "")
-    yield from claim_table(compared["pretraining"], ("from nothing", "pretrained"))
+    budget = Budget(**plan["budget"])
+    yield from ("# Two of the paper's claims, at a scale that fits two cores", "", *head(results, commit, note), "")
     yield from (
+        *summary(compared),
         "",
-        *control(results, plan["budget"]["views"]),
+        *in_words(compared),
+        *control_in_words(results),
         "",
-        "## (b) A larger trunk against a smaller",
+        *reading(),
         "",
-        *trunks(),
+        "![Curves](claims.png)",
         "",
     )
+    yield f"*Figures on {_people(results)} held-out people over labelled views seen. Pale lines are seeds, the strong"
+    yield "ones their mean; the dashed one, where it is finished, is the end of the control.*"
+    yield from ("", "## What was the same, and what was not", "", *setting(results, plan), "")
+    yield from ("## (a) A pretrained encoder against one from nothing", "")
+    yield from claim_table(compared["pretraining"], [name for name, _ in LEGEND["pretraining"]])
+    yield from ("", *control(results, budget.views), "", "## (b) A larger trunk against a smaller", "", *trunks(), "")
     yield from claim_table(compared["size"], tuple(SIZES))
     yield from ("", "## Every run", "", *run_table(results))
 
 
-def head(results: Results, commit: str) -> Iterator[str]:
-    """Command, commit, date, hardware, and how much of the plan is done."""
-    made, total = list(results.values())[-1]["made_by"], len(list(all_runs()))
-    told = f"commit {commit} · " if commit else ""
-    yield f"`{COMMAND} --work runs/claims` · {told}{made['date']} · {made['hardware']} a process,"
-    state = "" if len(results) == total else f" · **{len(results)} of {total} runs finished**"
-    yield f"{made['precision']}, {made['software']}{state}"
+def head(results: Results, commit: str, note: str) -> Iterator[str]:
+    """Command, commit, dates, hardware, and how much of the plan is done."""
+    made = [result["made_by"] for result in results.values()]
+    days = sorted({each["date"][:10] for each in made})
+    machines = sorted({"{hardware} a process, {precision}, {software}".format(**each) for each in made})
+    yield f"`{COMMAND} --work runs/claims` · {f'commit {commit}' if commit else 'commit not given'} ·"
+    yield f"{' to '.join(dict.fromkeys((days[0], days[-1])))} · {'; '.join(machines)}"
+    if note:
+        yield from ("", note)
+    if absent := missing(results):
+        yield from ("", f"**{len(results)} of {len(results) + len(absent)} runs are finished.** Missing: {', '.join(absent)}.")
 
 
 def summary(compared: Mapping[str, Any]) -> Iterator[str]:
     """Both claims, task by task, in one table."""
-    deciding = [name for name, shown in SHOWN.items() if shown.decides]
-    yield "| claim | " + " | ".join(SHOWN[name].words.split(":")[0] for name in deciding) + " |"
-    yield "| --- " * (1 + len(deciding)) + "|"
-    for claim, words in (("pretraining", "(a) pretraining helps"), ("size", "(b) larger is better, twice")):
-        yield f"| {words} | " + " | ".join(compared[claim][name]["verdict"] for name in deciding) + " |"
-    yield ""
+    yield "| claim | " + " | ".join(shown.task for shown in DECIDING.values()) + " |"
+    yield "| --- " * (1 + len(DECIDING)) + "|"
+    for claim, words in CLAIM_WORDS.items():
+        yield f"| {words} | " + " | ".join(compared[claim][name]["verdict"] for name in DECIDING) + " |"
+
+
+def in_words(compared: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence a claim, negative results first."""
+    for claim, words in CLAIM_WORDS.items():
+        verdicts = {shown.task: compared[claim][name]["verdict"].split(":")[0] for name, shown in DECIDING.items()}
+        parts = []
+        for verdict in ("does not hold", "undecided", "holds", "open"):
+            tasks = [task for task, given in verdicts.items() if given == verdict]
+            if tasks:
+                parts.append(f"{verdict} for {', '.join(tasks)}")
+        yield f"- **{words}**: {'; '.join(parts)}."
+
+
+def control_in_words(results: Results) -> Iterator[str]:
+    """Whether the cost of the pretraining was better spent on labels; nothing until the three runs are there."""
+    won = {shown.task: gains(results, name, LONGER, FROM_PRETRAINING).get(SEEDS[0]) for name, shown in DECIDING.items()}
+    if None in won.values():
+        return
+    better, worse = ([task for task, gain in won.items() if gain is not None and (gain > 0) == side] for side in (True, False))
+    yield f"- **At equal cost** (seed {SEEDS[0]} alone), pretraining beats as many operations spent on labelled views for"
+    yield f"  {', '.join(better) or 'no task'}; it does not for {', '.join(worse) or 'none'}."
+
+
+def reading() -> Iterator[str]:
+    """What the verdicts mean, and how little three seeds are."""
     yield "*Holds*: better in every seed, in (b) from small to medium and from medium to large. *Does not hold*: never better,"
     yield "in (b) large never better than small. *Undecided*: between them, with the number of seeds that are better (in (b) of"
-    yield "each step). Of two equal models one is better in all three seeds in one of eight cases: read the differences below"
-    yield "with the verdict."
+    yield f"each step). *Open*: seeds are missing. Of two equal models a given one is better in all {len(SEEDS)} seeds in one"
+    yield f"of {2 ** len(SEEDS)} cases, and the four tasks of a run share its trunk, so are no four trials: read the"
+    yield "differences with the verdicts. Only the one medium trunk is pretrained, and only on the pictures that it is fine-tuned on."
 
 
 def setting(results: Results, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -131,8 +145,9 @@ def setting(results: Results, plan: Mapping[str, Any]) -> Iterator[str]:
     yield "  same order. In (a) heads are equal at first, and the trunk from nothing is the very one that pretraining of that"
     yield "  seed begins with (sine-cosine positions included), so pretraining is all that differs."
     yield from pretraining(results, budget)
+    yield "- **Size** is compared at equal views, not at equal cost: a larger trunk takes more operations a view (below)."
     yield f"- **Pictures.** Synthetic people: views of {frames_behind(plan)} to train on, frames of another seed to judge by,"
-    yield "  boxes given. Nothing here says anything about photos."
+    yield "  boxes given. Nothing here says anything about photos, or about trunks hundreds of times as large."
 
 
 def pretraining(results: Results, budget: Budget) -> Iterator[str]:
@@ -143,9 +158,9 @@ def pretraining(results: Results, budget: Budget) -> Iterator[str]:
     labelled = 3 * forward_cost(model_spec(PRETRAINED)) * budget.views / 1e12
     first, last = (", ".join(f"{result['loss'][end]:.2f}" for result in done) for end in ("first", "last"))
     yield f"- **Pretraining** is extra: {done[0]['views']:,} views, {budget.passes} passes over the same {budget.views:,}"
-    yield "  pictures without their labels, 75 % hidden, decoder 64 wide and 2 deep, 1e-3, batch 32:"
+    yield "  pictures without their labels, mirrored by half, 75 % hidden, decoder 64 wide and 2 deep, 1e-3, batch 32:"
     yield f"  {done[0]['training_tflop'] / labelled:.2f} times the operations of the fine-tuning. Loss of a hidden patch, seed"
-    yield f"  by seed: {first} at first, {last} at the end."
+    yield f"  by seed: {first} in the first {LOG_EVERY} steps, {last} in the last."
 
 
 def frames_behind(plan: Mapping[str, Any]) -> str:
@@ -159,88 +174,37 @@ def frames_behind(plan: Mapping[str, Any]) -> str:
     return f"{told['count']:,} frames of {told['size'][0]}×{told['size'][1]} (seed {told['seed']})"
 
 
-def claim_table(figures: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
-    """A row a figure: mean and spread of every arm, gains seed by seed, verdict."""
-    seeds = ", ".join(str(seed) for seed in SEEDS)
-    yield f"| figure | {' | '.join(names)} | {names[-1]} better by (seeds {seeds}) | verdict |"
-    yield "| --- " * (len(names) + 3) + "|"
-    for name, shown in SHOWN.items():
-        found = figures[name]
-        cells = [_spread(arm, shown) for arm in found["arms"].values()]
-        gained = ", ".join(_signed(found["gains"].get(seed), shown) for seed in SEEDS)
-        words = f"**{shown.words}**" if shown.decides else shown.words
-        yield f"| {words} | {' | '.join(cells)} | {gained} | {found['verdict']} |"
-    yield ""
-    yield "Mean ± standard deviation over seeds; in bold the figure that the task's verdict above goes by."
-
-
-def control(results: Results, views: int) -> Iterator[str]:
-    """The run from nothing that got the cost of the pretraining as labelled views."""
-    seed = SEEDS[0]
-    arms = {"from nothing": FROM_NOTHING, "pretrained": FROM_PRETRAINING, "from nothing, longer": LONGER}
-    longer = next((r for r in results.values() if r["run"]["kind"] == "longer"), None)
-    if longer is None:
-        yield "The control, from nothing with as many more labelled views as the pretraining costs, is not finished."
-        return
-    passes = longer["views"] / views
-    yield f"**Control, seed {seed} alone**: from nothing with {longer['views']:,} labelled views ({passes:.2f} passes over the"
-    yield f"same {views:,}), which cost as many operations as pretraining and fine-tuning together."
-    yield ""
-    yield f"| figure | {' | '.join(arms)} |"
-    yield "| --- " * (len(arms) + 1) + "|"
-    for name, shown in SHOWN.items():
-        yield f"| {shown.words} | {' | '.join(_value(arm.values(results, name).get(seed), shown) for arm in arms.values())} |"
-
-
-def trunks() -> Iterator[str]:
-    """What the sizes are."""
-    yield "| trunk | width | blocks | parameters with heads | GFLOP a view, forward |"
-    yield "| --- " * 5 + "|"
-    for name, size in SIZES.items():
-        spec = model_spec(name)
-        yield f"| {name} | {size.dim} | {size.depth} | {size_of(spec):,} | {forward_cost(spec) / 1e9:.3f} |"
-
-
-def run_table(results: Results) -> Iterator[str]:
-    """A row a run: what it saw, what it cost, what it reached."""
-    shown = {name: s for name, s in SHOWN.items() if s.decides}
-    yield f"| run | views | steps | s | views/s | TFLOP | {' | '.join(s.words for s in shown.values())} |"
-    yield "| --- " * (6 + len(shown)) + "|"
-    for name, result in results.items():
-        figures = [_value(result["figures"].get(figure), s) for figure, s in shown.items()]
-        cost = f"{result['seconds']:,.0f} | {result['images_per_s']:.0f} | {result['training_tflop']:,.1f}"
-        yield f"| {name} | {result['views']:,} | {result['steps']:,} | {cost} | {' | '.join(figures)} |"
-    yield ""
-    yield "Seconds are those of the steps, on a machine shared with other work: costs are to be compared by operations (TFLOP)."
-
-
 def _people(results: Results) -> int:
     return max(int(result["people"]) for result in results.values())
 
 
-def _spread(arm: Mapping[str, float], shown: Shown) -> str:
-    if not arm["seeds"]:
-        return "–"
-    return f"{_value(arm['mean'], shown)} ± {_value(arm['sd'], shown)}"
+def _draw(results: Results, path: Path) -> None:
+    total = len(list(all_runs()))
+    seen = f"{len(SEEDS)} seeds, {_people(results)} held-out people, {len(results)} of {total} runs finished"
+    rows = {title: _panels(results, claim) for claim, title in TITLES.items()}
+    temporary = path.with_name(f".{path.stem}.tmp.png")
+    picture("Two of the paper's claims on synthetic people", seen, rows).save(temporary)
+    temporary.replace(path)
 
 
-def _value(value: float | None, shown: Shown) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value * shown.factor:.{shown.digits}f}"
-
-
-def _signed(value: float | None, shown: Shown) -> str:
-    return "–" if value is None else f"{value * shown.factor:+.{shown.digits}f}"
-
-
-def _panels(results: Results, arms: Sequence[Arm], names: Sequence[tuple[str, Color]]) -> list[Panel]:
+def _panels(results: Results, claim: str) -> list[Panel]:
+    arms, names = CLAIMS[claim], LEGEND[claim]
     return [
         Panel(
-            shown.words.replace(" ↑", "").replace(" ↓", ", lower is better"),
+            shown.words.rstrip(" ↑↓"),
+            "higher is better" if "↑" in shown.words else "lower is better",
             [Curve(name, color, _lines(results, arm, figure, shown)) for arm, (name, color) in zip(arms, names, strict=True)],
+            _levels(results, figure, shown) if claim == "pretraining" else (),
         )
-        for figure, shown in SHOWN.items()
-        if shown.decides
+        for figure, shown in DECIDING.items()
     ]
+
+
+def _levels(results: Results, figure: str, shown: Shown) -> Sequence[Level]:
+    """The end of the control."""
+    views = next((r["views"] for r in results.values() if r["run"]["kind"] == "longer"), 0)
+    name = f"control: from nothing, {views:,} labelled views, seed {SEEDS[0]} alone"
+    return [Level(name, INK, value * shown.factor) for value in LONGER.values(results, figure).values()]
 
 
 def _lines(results: Results, arm: Arm, figure: str, shown: Shown) -> list[Line]:
