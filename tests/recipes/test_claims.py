@@ -86,7 +86,7 @@ def test_the_queue_goes_on_after_a_crash_and_does_nothing_twice(queue, monkeypat
     assert [point["views"] for point in one["curve"]] == [16, 32]
     text = report.write_report(queue.work, queue.work / "report", commit="abc1234").read_text()
     assert all(f"| {name} | " in text for name in after) and "commit abc1234" in text
-    assert "runs finished" not in text and "nan" not in text
+    assert "runs are finished" not in text and "nan" not in text
     assert json.loads((queue.work / "report/claims.json").read_text())["runs"].keys() == after.keys()
     with Image.open(queue.work / "report/claims.png") as picture:
         assert picture.size[0] > 1000
@@ -129,7 +129,6 @@ def test_two_beginnings_differ_in_the_pretraining_alone(tmp_path, pool, monkeypa
 def test_stored_views_are_the_views(pool, geometry):
     rng = np.random.default_rng(0)
     sources = SynthViews.of(geometry, pool.spec)
-    spec = np.random.default_rng([1, 1, 3, 0])  # seed, stream of examples, position, attempt: as the loader draws them
     order = views.Loader(sources, 16, 1, pool.spec.mean, pool.spec.std)
     batch = next(order.batches(0, 1))
     stored = [pool.example(i, rng) for i in range(4)]
@@ -139,7 +138,6 @@ def test_stored_views_are_the_views(pool, geometry):
         for task, parts in target.items():
             for name, value in parts.items():
                 assert torch.equal(value.to(batch.target[task][name].dtype), batch.target[task][name][i]), (task, name)
-    assert spec is not None
 
 
 def test_drawing_goes_on_where_it_was_stopped(pool, geometry, monkeypatch):
@@ -182,6 +180,56 @@ def test_verdicts(values, told, monkeypatch):
         assert comparison.verdict(found, figure, comparison.BY_SIZE) == told
 
 
+def finished(run: plan.Run, quality: float) -> dict[str, object]:
+    """A result as the queue writes it, better the higher `quality` is."""
+    figures = {name: quality if more else 1 - quality for name, more in FIGURES.items()}
+    judged = run.kind != "pretraining"
+    return {
+        "run": {"kind": run.kind, "size": run.size, "seed": run.seed}, "steps": 4, "batch": 8, "views": 32, "people": 2,
+        "training_tflop": 1.0, "seconds": 2.0, "images_per_s": 16.0, "loss": {"first": 1.0, "last": 0.5},
+        "figures": figures if judged else {}, "curve": [{"views": 32, **figures}] if judged else [],
+        "made_by": {"date": "2026-01-02 03:04 UTC", "hardware": "1 core", "software": "torch", "precision": "fp32"},
+    }  # fmt: skip
+
+
+def write(folder: Path, qualities: dict[str, float]) -> tuple[str, dict[str, object]]:
+    """Text and data of the report of runs by name; all others are missing."""
+    work.begin(folder, BUDGET, "here")
+    for run in plan.all_runs():
+        if run.name in qualities:
+            work.write_json(folder / run.name / work.RESULT, finished(run, qualities[run.name]))
+    text = report.write_report(folder, folder / "report").read_text(encoding="utf-8")
+    return text, json.loads((folder / "report/claims.json").read_text(encoding="utf-8"))
+
+
+def test_the_report_of_a_part_says_what_is_missing(tmp_path):
+    text, told = write(tmp_path, {"medium-random-1": 0.5, "small-random-1": 0.4})
+    absent = ["medium-pretraining-1", "medium-pretrained-1", "large-random-1", "medium-longer-1"]
+    assert told["missing"] == absent
+    assert "**2 of 6 runs are finished.** Missing: " + ", ".join(absent) in text
+    assert "(a) pretraining helps**: open for pose, parts, depth, normals." in text
+    assert "is not finished" in text and "At equal cost" not in text and "nan" not in text
+
+
+def test_negative_results_are_reported_as_such(tmp_path):
+    runs = {"medium-random-1": 0.5, "medium-pretraining-1": 0, "medium-pretrained-1": 0.45, "medium-longer-1": 0.6}
+    text, told = write(tmp_path, {**runs, "small-random-1": 0.4, "large-random-1": 0.7})
+    assert "(a) pretraining helps**: does not hold for pose, parts, depth, normals." in text
+    assert "(b) larger is better, twice**: holds for pose, parts, depth, normals." in text
+    assert "no task; it does not for pose, parts, depth, normals" in text
+    assert all(claim["gains"]["1"] == pytest.approx(-0.05) for claim in told["claims"]["pretraining"].values())
+
+
+def test_views_of_the_pretraining_count_for_the_pretrained(tmp_path):
+    text, _ = write(tmp_path, {"medium-random-1": 0.5, "medium-pretraining-1": 0, "medium-pretrained-1": 0.5})
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[1:3] for line in text.splitlines() if line.startswith("| medium-")}
+    assert rows == {
+        "medium-random-1": ["32", "0"],
+        "medium-pretraining-1": ["0", "32"],
+        "medium-pretrained-1": ["32", "32"],
+    }
+
+
 def test_the_control_costs_what_pretraining_and_fine_tuning_cost(monkeypatch):
     budget = plan.Budget()
     cost = {kind: plan.forward_cost(plan.Run(kind, "medium", 1).spec) for kind in ("random", "pretraining")}
@@ -192,3 +240,13 @@ def test_the_control_costs_what_pretraining_and_fine_tuning_cost(monkeypatch):
 def test_ticks_are_round():
     assert [words for _, words in curves.ticks(0.13, 0.52)] == ["0.2", "0.3", "0.4", "0.5"]
     assert [words for _, words in curves.ticks(18, 41)] == ["20", "25", "30", "35", "40"]
+
+
+def test_the_picture_holds_its_words_and_a_panel_without_runs():
+    line = [(10.0, 0.2), (20.0, 0.4)]
+    full = curves.Panel("figure", "higher is better", [curves.Curve("one", curves.BLUE, [line])])
+    drawn = curves.picture("title", "told", {"row": [full, curves.Panel("none", "", [])]})
+    colors = {color for _, color in drawn.getcolors(drawn.size[0] * drawn.size[1])}
+    assert curves.BLUE in colors
+    paper = np.asarray(drawn)[:, -4:]
+    assert (paper == paper[0, 0]).all()  # nothing is cut off at the right

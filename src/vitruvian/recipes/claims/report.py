@@ -11,7 +11,7 @@ from typing import Any
 from vitruvian.errors import UsageError
 from vitruvian.predict.legend import INK
 from vitruvian.recipes.claims.comparison import CLAIMS, FROM_PRETRAINING, LONGER, Arm, Results, by_run, comparison, gains
-from vitruvian.recipes.claims.curves import BLUE, GREEN, GREY, ORANGE, Color, Curve, Level, Line, Panel, picture
+from vitruvian.recipes.claims.curves import BLUE, GREEN, GREY, ORANGE, Curve, Level, Line, Panel, picture
 from vitruvian.recipes.claims.plan import GEOMETRY_SEED, PRETRAINED, SEEDS, SIZES, Budget, all_runs, forward_cost, model_spec
 from vitruvian.recipes.claims.queue import LOG_EVERY, PLAN, RENDERED, read_result, write_json, write_text
 from vitruvian.recipes.claims.tables import DECIDING, Shown, claim_table, control, run_table, trunks
@@ -132,7 +132,8 @@ def reading() -> Iterator[str]:
     yield "in (b) large never better than small. *Undecided*: between them, with the number of seeds that are better (in (b) of"
     yield f"each step). *Open*: seeds are missing. Of two equal models a given one is better in all {len(SEEDS)} seeds in one"
     yield f"of {2 ** len(SEEDS)} cases, and the four tasks of a run share its trunk, so are no four trials: read the"
-    yield "differences with the verdicts. Only the one medium trunk is pretrained, and only on the pictures that it is fine-tuned on."
+    yield "differences with the verdicts. Only the one medium trunk is pretrained, and only on the"
+    yield "pictures that it is fine-tuned on."
 
 
 def setting(results: Results, plan: Mapping[str, Any]) -> Iterator[str]:
