@@ -84,7 +84,9 @@ def test_the_queue_goes_on_after_a_crash_and_does_nothing_twice(queue, monkeypat
     one = json.loads((queue.work / "medium-random-1/result.json").read_text())
     assert one["views"] == 32 and one["people"] > 0 and set(one["figures"]) == set(FIGURES)
     assert [point["views"] for point in one["curve"]] == [16, 32]
+    blind = json.loads((queue.work / work.BLIND).read_text())["figures"]
     text = report.write_report(queue.work, queue.work / "report", commit="abc1234").read_text()
+    assert f"| **pose: PCK of 133 points, % ↑** | {100 * blind['pose/pck']:.1f} | " in text
     assert all(f"| {name} | " in text for name in after) and "commit abc1234" in text
     assert "runs are finished" not in text and "nan" not in text
     assert json.loads((queue.work / "report/claims.json").read_text())["runs"].keys() == after.keys()
@@ -101,6 +103,18 @@ def test_what_another_process_has_is_left_alone(queue):
         assert queue._attempt(run) is None
     with work.taken(queue.work, run.name) as free:
         assert free
+
+
+def test_the_blind_answer_everybody_alike(geometry):
+    judge = HeldOut(geometry, plan.model_spec("medium"), 4)
+    shape = (2, 3, 4)
+    answer = {"pose": torch.arange(24.0).reshape(shape)}
+    judge._outputs = lambda model, people: {"pose": torch.stack([k * answer["pose"] for k in range(len(people))])}
+    seen = {}
+    judge.figures = lambda model: seen.update(model(torch.zeros(5, 3, 8, 8)))
+    judge.blind(work.Model(plan.model_spec("medium")))
+    assert len(judge.people) > 1
+    assert torch.allclose(seen["pose"], (len(judge.people) - 1) / 2 * answer["pose"].expand(5, *shape))
 
 
 def test_the_pretrained_one_waits_for_its_pretraining(tmp_path):

@@ -13,7 +13,7 @@ from vitruvian.errors import VitruvianError
 from vitruvian.recipes import claims
 from vitruvian.recipes.claims.held_out import HeldOut
 from vitruvian.recipes.claims.plan import GEOMETRY_SEED, HELD_OUT_SEED, PRETRAINED, Budget, Run, all_runs, model_spec
-from vitruvian.recipes.claims.queue import RENDERED, Machine, begin, finish, read_result, ready, taken
+from vitruvian.recipes.claims.queue import RENDERED, Machine, begin, finish, judge_blind, read_result, ready, taken
 from vitruvian.recipes.claims.report import write_report
 from vitruvian.recipes.claims.views import Pool, draw_pool, is_drawn
 from vitruvian.recipes.embedded import GEOMETRY
@@ -60,6 +60,7 @@ class Queue:
                 return False
             if ended is None:
                 time.sleep(WAIT)
+        judge_blind(self.work, next(all_runs()), self.held_out)
         return True
 
     def _attempt(self, run: Run) -> bool | None:

@@ -34,6 +34,18 @@ class _Seen(NamedTuple):
     pixels: Array
 
 
+class Constant(nn.Module):
+    """Answers every picture alike."""
+
+    def __init__(self, spec: ModelSpec, answer: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.spec, self.answer = spec, answer
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Outputs as a `Model` gives them for (B, 3, H, W)."""
+        return {name: value.expand(len(pixels), *value.shape) for name, value in self.answer.items()}
+
+
 class HeldOut:
     """The first person of each frame of a set of `vitruvian synth` in one appearance, the same for every model."""
 
@@ -68,6 +80,16 @@ class HeldOut:
                     metric.update(Prediction(Person(sample.box), one.crop, name, "", values[name][k]), sample)
         found = {f"{name}/{figure}": v for name, metric in metrics.items() for figure, v in metric.compute().items()}
         return {name: found[name] for name in FIGURES}
+
+    @torch.no_grad()
+    def blind(self, model: nn.Module) -> dict[str, float]:
+        """FIGURES of who does not look: of the mean of the model's outputs, given to everybody."""
+        totals: dict[str, Tensor] = {}
+        for start in range(0, len(self.people), BATCH):
+            for name, value in self._outputs(model, self.people[start : start + BATCH]).items():
+                totals[name] = totals.get(name, 0) + value.double().sum(0)
+        mean = {name: (total / len(self.people)).float() for name, total in totals.items()}
+        return self.figures(Constant(cast(Any, model).spec, mean))
 
     def _outputs(self, model: nn.Module, people: tuple[_Seen, ...]) -> dict[str, Tensor]:
         """In the precision of the training."""

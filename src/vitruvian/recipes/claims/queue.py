@@ -33,7 +33,7 @@ from vitruvian.tasks.mae import Mae
 from vitruvian.train import TrainConfig, read_log, read_weights, train
 from vitruvian.weights import encoder_for
 
-RESULT, PLAN = "result.json", "plan.json"
+RESULT, PLAN, BLIND = "result.json", "plan.json", "blind.json"
 LOG_EVERY = 50  # steps, at most
 RENDERED = "rendered"  # in the plan, where no geometry was given
 
@@ -86,6 +86,15 @@ def finish(work: Path, run: Run, budget: Budget, pool: Pool, held_out: HeldOut, 
     if ended.finished:
         write_json(work / run.name / RESULT, result_of(run, config, len(held_out.people) if judged else 0))
     return ended.finished
+
+
+def judge_blind(work: Path, run: Run, held_out: HeldOut) -> None:
+    """Write what a finished run reaches without looking: what figures are worth nothing."""
+    if (work / BLIND).is_file():
+        return
+    model = Model(run.spec).to(choose_compute().device).eval()
+    model.load_state_dict(read_weights(work / run.name))
+    write_json(work / BLIND, {"run": run.name, "people": len(held_out.people), "figures": held_out.blind(model)})
 
 
 def config_of(work: Path, run: Run, budget: Budget, machine: Machine) -> TrainConfig:
@@ -160,7 +169,11 @@ def provenance(config: TrainConfig) -> dict[str, Any]:
 
 def read_result(work: Path, run: Run) -> dict[str, Any] | None:
     """The result of a finished run, None where there is none."""
-    place = work / run.name / RESULT
+    return read_json(work / run.name / RESULT)
+
+
+def read_json(place: Path) -> dict[str, Any] | None:
+    """What is written there, None where nothing is."""
     found: dict[str, Any] | None = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
     return found
 

@@ -13,7 +13,7 @@ from vitruvian.predict.legend import INK
 from vitruvian.recipes.claims.comparison import CLAIMS, FROM_PRETRAINING, LONGER, Arm, Results, by_run, comparison, gains
 from vitruvian.recipes.claims.curves import BLUE, GREEN, GREY, ORANGE, Curve, Level, Line, Panel, picture
 from vitruvian.recipes.claims.plan import GEOMETRY_SEED, PRETRAINED, SEEDS, SIZES, Budget, all_runs, forward_cost, model_spec
-from vitruvian.recipes.claims.queue import LOG_EVERY, PLAN, RENDERED, read_result, write_json, write_text
+from vitruvian.recipes.claims.queue import BLIND, LOG_EVERY, PLAN, RENDERED, read_json, read_result, write_json, write_text
 from vitruvian.recipes.claims.tables import DECIDING, Shown, claim_table, control, run_table, trunks
 from vitruvian.recipes.embedded import GEOMETRY
 
@@ -34,10 +34,11 @@ def write_report(work: Path, out: Path, commit: str = "", note: str = "") -> Pat
     plan = json.loads((work / PLAN).read_text(encoding="utf-8"))
     out.mkdir(parents=True, exist_ok=True)
     compared = comparison(results)
-    told = {"commit": commit, "note": note, "budget": plan["budget"], "missing": missing(results)}
+    blind = (read_json(work / BLIND) or {"figures": {}})["figures"]
+    told = {"commit": commit, "note": note, "budget": plan["budget"], "missing": missing(results), "blind": blind}
     write_json(out / "claims.json", plain({**told, "claims": compared, "runs": results}))
     _draw(results, out / "claims.png")
-    text = "\n".join(markdown(results, compared, plan, commit, note)) + "\n"
+    text = "\n".join(markdown(results, compared, plan, blind, commit, note)) + "\n"
     write_text(out / "claims.md", text)
     return out / "claims.md"
 
@@ -57,7 +58,12 @@ def plain(value: Any) -> Any:
 
 
 def markdown(
-    results: Results, compared: Mapping[str, Any], plan: Mapping[str, Any], commit: str = "", note: str = ""
+    results: Results,
+    compared: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    blind: Mapping[str, float],
+    commit: str = "",
+    note: str = "",
 ) -> Iterator[str]:
     """The lines of claims.md."""
     budget = Budget(**plan["budget"])
@@ -77,9 +83,9 @@ def markdown(
     yield "ones their mean; the dashed one, where it is finished, is the end of the control.*"
     yield from ("", "## What was the same, and what was not", "", *setting(results, plan), "")
     yield from ("## (a) A pretrained encoder against one from nothing", "")
-    yield from claim_table(compared["pretraining"], [name for name, _ in LEGEND["pretraining"]])
+    yield from claim_table(compared["pretraining"], [name for name, _ in LEGEND["pretraining"]], blind)
     yield from ("", *control(results, budget.views), "", "## (b) A larger trunk against a smaller", "", *trunks(), "")
-    yield from claim_table(compared["size"], tuple(SIZES))
+    yield from claim_table(compared["size"], tuple(SIZES), blind)
     yield from ("", "## Every run", "", *run_table(results))
 
 

@@ -37,18 +37,19 @@ SHOWN = {
 DECIDING = {name: shown for name, shown in SHOWN.items() if shown.decides}
 
 
-def claim_table(figures: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
-    """A row a figure: mean and spread of every arm, gains seed by seed, verdict."""
+def claim_table(figures: Mapping[str, Any], names: Sequence[str], blind: Mapping[str, float]) -> Iterator[str]:
+    """A row a figure: what the blind reach, mean and spread of every arm, gains seed by seed, verdict."""
     seeds = ", ".join(map(str, SEEDS))
-    yield f"| figure | {' | '.join(names)} | {names[-1]} over {names[0]}, seeds {seeds} | verdict |"
-    yield "| --- " * (len(names) + 3) + "|"
+    yield f"| figure | blind | {' | '.join(names)} | {names[-1]} over {names[0]}, seeds {seeds} | verdict |"
+    yield "| --- " * (len(names) + 4) + "|"
     for name, shown in SHOWN.items():
         found = figures[name]
         cells = [_spread(arm, shown) for arm in found["arms"].values()]
         gained = ", ".join(_signed(found["gains"].get(seed), shown) for seed in SEEDS)
         words = f"**{shown.words}**" if shown.decides else shown.words
-        yield f"| {words} | {' | '.join(cells)} | {gained} | {found['verdict']} |"
+        yield f"| {words} | {value_of(blind.get(name), shown)} | {' | '.join(cells)} | {gained} | {found['verdict']} |"
     yield ""
+    yield "Blind: one answer for everybody, the mean of what the medium trunk from nothing (seed 1) says of all people."
     yield "Mean ± standard deviation over seeds, with their number where some are missing. The gains are above 0"
     yield "where the last is better, whichever way a figure counts. In bold: the figure that its task's verdict above goes by."
 
