@@ -222,6 +222,7 @@ def test_the_report_of_a_part_says_what_is_missing(tmp_path):
     assert told["missing"] == absent
     assert "**2 of 6 runs are finished.** Missing: " + ", ".join(absent) in text
     assert "(a) pretraining helps**: open for pose, parts, depth, normals." in text
+    assert "its verdicts mean little" in text  # not the recipe's budget
     assert "is not finished" in text and "At equal cost" not in text and "nan" not in text
 
 

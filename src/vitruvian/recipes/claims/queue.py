@@ -34,7 +34,6 @@ from vitruvian.train import TrainConfig, read_log, read_weights, train
 from vitruvian.weights import encoder_for
 
 RESULT, PLAN, BLIND = "result.json", "plan.json", "blind.json"
-LOG_EVERY = 50  # steps, at most
 RENDERED = "rendered"  # in the plan, where no geometry was given
 
 
@@ -103,7 +102,7 @@ def config_of(work: Path, run: Run, budget: Budget, machine: Machine) -> TrainCo
     common: dict[str, Any] = {
         "folder": work / run.name, "steps": steps, "batch": run.batch, "lr": 1e-3, "warmup": steps // 20, "schedule": "cosine",
         "floor": 0.01, "seed": 100 + run.seed, "threads": machine.threads, "workers": machine.workers, "keep": 1,
-        "progress": machine.progress, "log_every": max(1, min(LOG_EVERY, steps // 4)), "checkpoint_every": 250,
+        "progress": machine.progress, "log_every": max(1, min(50, steps // 4)), "checkpoint_every": 250,
     }  # fmt: skip
     if run.kind == "pretraining":
         return TrainConfig(**common, betas=(0.9, 0.95), no_decay=("position", "mask_token", "norm"))

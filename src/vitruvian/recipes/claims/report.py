@@ -13,7 +13,7 @@ from vitruvian.predict.legend import INK
 from vitruvian.recipes.claims.comparison import CLAIMS, FROM_PRETRAINING, LONGER, Arm, Results, by_run, comparison, gains
 from vitruvian.recipes.claims.curves import BLUE, GREEN, GREY, ORANGE, Curve, Level, Line, Panel, picture
 from vitruvian.recipes.claims.plan import GEOMETRY_SEED, PRETRAINED, SEEDS, SIZES, Budget, all_runs, forward_cost, model_spec
-from vitruvian.recipes.claims.queue import BLIND, LOG_EVERY, PLAN, RENDERED, read_json, read_result, write_json, write_text
+from vitruvian.recipes.claims.queue import BLIND, PLAN, RENDERED, read_json, read_result, write_json, write_text
 from vitruvian.recipes.claims.tables import DECIDING, Shown, claim_table, control, run_table, trunks
 from vitruvian.recipes.embedded import GEOMETRY
 
@@ -67,7 +67,7 @@ def markdown(
 ) -> Iterator[str]:
     """The lines of claims.md."""
     budget = Budget(**plan["budget"])
-    yield from ("# Two of the paper's claims, at a scale that fits two cores", "", *head(results, commit, note), "")
+    yield from ("# Two of the paper's claims, at a scale that fits two cores", "", *head(results, budget, commit, note), "")
     yield from (
         *summary(compared),
         "",
@@ -89,7 +89,7 @@ def markdown(
     yield from ("", "## Every run", "", *run_table(results))
 
 
-def head(results: Results, commit: str, note: str) -> Iterator[str]:
+def head(results: Results, budget: Budget, commit: str, note: str) -> Iterator[str]:
     """Command, commit, dates, hardware, and how much of the plan is done."""
     made = [result["made_by"] for result in results.values()]
     days = sorted({each["date"][:10] for each in made})
@@ -98,6 +98,8 @@ def head(results: Results, commit: str, note: str) -> Iterator[str]:
     yield f"{' to '.join(dict.fromkeys((days[0], days[-1])))} · {'; '.join(machines)}"
     if note:
         yield from ("", note)
+    if budget != Budget():
+        yield from ("", "**A try of the queue with another budget than the recipe's: its verdicts mean little.**")
     if absent := missing(results):
         yield from ("", f"**{len(results)} of {len(results) + len(absent)} runs are finished.** Missing: {', '.join(absent)}.")
 
@@ -167,7 +169,7 @@ def pretraining(results: Results, budget: Budget) -> Iterator[str]:
     yield f"- **Pretraining** is extra: {done[0]['views']:,} views, {budget.passes} passes over the same {budget.views:,}"
     yield "  pictures without their labels, mirrored by half, 75 % hidden, decoder 64 wide and 2 deep, 1e-3, batch 32:"
     yield f"  {done[0]['training_tflop'] / labelled:.2f} times the operations of the fine-tuning. Loss of a hidden patch, seed"
-    yield f"  by seed: {first} in the first {LOG_EVERY} steps, {last} in the last."
+    yield f"  by seed: {first} in the first line of the log, {last} in the last."
 
 
 def frames_behind(plan: Mapping[str, Any]) -> str:
