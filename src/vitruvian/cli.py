@@ -592,6 +592,89 @@ def pretrain(
     return run(sources, out, flags, recipe, init, device, workers, resume, export)
 
 
+def finetune(
+    sources: Sources = (),
+    *,
+    out: Path,
+    tasks: tuple[str, ...] = (),
+    init: str = "vitruvian-s",
+    recipe: str | None = None,
+    skeleton: str | None = None,
+    classes: str | None = None,
+    val: tuple[str, ...] = (),
+    size: tuple[int, int] | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    accumulate: int | None = None,
+    lr: float | None = None,
+    layer_decay: float | None = None,
+    warmup: int | None = None,
+    ema: float | None = None,
+    drop_path: float | None = None,
+    train: Literal["all", "heads", "lora"] | None = None,
+    lora_rank: int | None = None,
+    backgrounds: Path | None = None,
+    export: Path | None = None,
+    seed: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    dtype: Literal["auto", "fp32", "bf16"] | None = None,
+    workers: int = 1,
+    checkpointing: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    checkpoint_every: int | None = None,
+    keep: int | None = None,
+    resume: Literal["auto", "never", "must"] = "auto",
+) -> int:
+    """Labelled people or photos -> a model that `predict` takes: an encoder or a whole model learns tasks, as Sapiens was.
+
+    The same command goes on where it was stopped. Flags go over the recipe; all that was settled is in OUT/config.json.
+
+    Args:
+        sources: Labelled data: COCO's FILE.json, SOURCE.toml, folders of maps or of `vitruvian synth` (see `vitruvian data
+            list`). Without any, --export writes what OUT has learned so far.
+        out: Folder of the run: config.json, log.jsonl, checkpoints and, at the end, model.safetensors.
+        tasks: One or more of pose, seg, depth, normal; those of --init if neither this nor the recipe says.
+        init: Begin with these weights: name (see `vitruvian models`) or path, an encoder or a whole model; or random:SIZE.
+        recipe: pose17, pose133, pose308, seg28, depth, normal (as Sapiens'), or FILE.toml with the same keys.
+        skeleton: Of poses: a name (see `vitruvian keypoints list`), or a TOML file of your own.
+        classes: Of body parts, likewise.
+        val: Labelled data that is not learned from; its figures are logged, and the best model is kept and written.
+        size: Height and width of the input in pixels, multiples of the patch; that of --init, of an encoder 1024 768.
+        epochs: Passes over all samples.
+        steps: Steps of the optimiser instead.
+        batch: Samples of one step, of all processes together.
+        accumulate: In so many passes, where a batch does not fit into memory.
+        lr: Learning rate of the heads after the warm-up.
+        layer_decay: What it is multiplied by from one block to the one before it.
+        warmup: Steps in which the rate rises.
+        ema: Train as usual, keep and write an average of the weights with this decay, such as 0.999.
+        drop_path: Chance that the last block's branches are left out; it falls evenly to 0 at the first.
+        train: all, heads (the encoder stays as it is), or lora (heads, and small changes to the encoder's attention).
+        lora_rank: How large these are.
+        backgrounds: Folder of person-free photos to put behind people, where the recipe asks for it; packaged ones if left out.
+        export: Write the model to this .safetensors file instead.
+        seed: Of everything that is drawn.
+        device: Where to train; auto takes the fastest there is.
+        dtype: Precision of matrix products; auto is bf16 where the hardware has it.
+        workers: Processes that read photos.
+        checkpointing: Less memory, a third more time: activations are computed twice.
+        compile: With torch.compile.
+        checkpoint_every: Steps.
+        keep: So many of the last checkpoints.
+        resume: auto goes on where there are checkpoints, never wants a new folder, must wants checkpoints.
+    """
+    from vitruvian.finetune.command import finetune as run
+
+    flags = {
+        "tasks": tasks or None, "skeleton": skeleton, "classes": classes, "size": size, "epochs": epochs, "steps": steps,
+        "batch": batch, "accumulate": accumulate, "lr": lr, "layer_decay": layer_decay, "warmup": warmup, "ema": ema,
+        "drop_path": drop_path, "train": train, "lora_rank": lora_rank, "seed": seed, "dtype": dtype,
+        "checkpointing": checkpointing or None, "compile": compile or None, "checkpoint_every": checkpoint_every, "keep": keep,
+    }  # fmt: skip
+    return run(sources, out, flags, recipe, init, val, backgrounds, device, workers, resume, export)
+
+
 def reconstruct(
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|WEIGHTS")],
     photos: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO...")],
@@ -764,7 +847,7 @@ def doctor() -> int:
 
 VERBS: dict[str, Callable[..., Any]] = {
     "predict": predict, "keypoints": keypoints, "maps": maps, "depth": depth, "features": features,
-    "synth": synth, "data": data, "pretrain": pretrain, "reconstruct": reconstruct,
+    "synth": synth, "data": data, "pretrain": pretrain, "finetune": finetune, "reconstruct": reconstruct,
     "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
 }  # fmt: skip
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words

@@ -9,6 +9,7 @@ from PIL import Image
 from vitruvian.predict.legend import Entry, credit_of, fitted, font, key_of, laid_out
 from vitruvian.predict.result import ImageResult, PersonResult, Provenance
 from vitruvian.types import Classes, Crop, Depth, Keypoints, Normals, Person, Prediction, Value
+from vitruvian.vocab import define
 
 SIZE = (24, 32)
 PERSON = Person(np.array([0, 0, 32, 24], np.float32))
@@ -45,6 +46,14 @@ def test_the_key_tells_what_was_asked_for_and_is_seen() -> None:
     assert words(result("depth", "normal")) == ["near to far, in each person", "facing, as on this ball"]
     assert len(words(result("pose", "seg", "depth", "normal"))) == 6
     assert words(result("pose", "seg", people=0)) == []
+
+
+def test_skeletons_without_elbows_or_sides_have_a_key_too() -> None:
+    rows = [{"name": "nose"}, {"name": "left_toe", "swap": "right_toe"}, {"name": "right_toe", "swap": "left_toe"}]
+    for name, points, told in (("toes", rows, ["left side of the body", "right side of the body"]), ("tip", rows[:1], [])):
+        define({"name": name, "keypoints": points}, "here")
+        shown = Keypoints(np.zeros((len(points), 2), np.float32), np.ones(len(points), np.float32), name)
+        assert words(result("pose", pose=shown)) == told
 
 
 def test_metric_depth_is_told_in_its_unit() -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from vitruvian import weights
 from vitruvian.cli import main
 from vitruvian.model import Model, build
-from vitruvian.pretrain.network import autoencoder_spec, read_run
+from vitruvian.pretrain.network import autoencoder_spec, trained
 from vitruvian.pretrain.recipe import TINY
 from vitruvian.train import read_log, read_weights
 from vitruvian.types import HeadSpec, ModelSpec
@@ -130,10 +130,10 @@ def test_the_encoder_is_read_by_features_and_by_a_model_with_heads(
 ) -> None:
     place = tmp_path / "exports" / "mine.safetensors"
     assert pretrain("--steps", 2, "--export", place)[0] == 0 and not (tmp_path / "run" / "encoder.safetensors").exists()
-    trained, _ = read_run(tmp_path / "run")
+    model, _ = trained(tmp_path / "run")
     loaded = weights.load(place)
     assert loaded.card.is_encoder and loaded.card.spec.heads == () and loaded.card.provenance["done"] == 2
-    ours, theirs = trained.backbone.state_dict(), loaded.model.backbone.state_dict()
+    ours, theirs = model.backbone.state_dict(), loaded.model.backbone.state_dict()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
     words = ["features", photos / "sub0", "--model", place, "--out", tmp_path / "f", "--device", "cpu", "--dtype", "fp32"]
     assert main([str(word) for word in words]) == 0

@@ -21,6 +21,7 @@ from vitruvian.errors import InputError
 from vitruvian.types import Array, Sample
 
 FORMAT = 1
+SKELETONS = WHOLE, FINE = ("wholebody133", "sapiens308")  # the key points of a person, also the names of its fields
 
 # What the eye sees at a pixel, decided by geometry; its colour and texture are drawn later. Files hold the numbers, so every
 # name keeps its place, `mouth` (the inner walls) too, which no geometry has yet.
@@ -66,16 +67,17 @@ class GBuffer:
         height, width = self.person.shape
         return height, width
 
-    def sample(self, index: int, image: Array) -> Sample:
+    def sample(self, index: int, image: Array, skeleton: str = WHOLE) -> Sample:
         """Person `index` (0-based) as a labelled sample over a rendered image of this frame.
 
-        Parts, depth and normals are those of every person in the frame, as in the official dense data.
+        Parts, depth and normals are those of every person in the frame, as in the official dense data. skeleton: one of
+        SKELETONS.
         """
         who = self.people[index]
         mask = self.person == index + 1
         return Sample(
             image=image, box=who.box, key=f"{self.key}/{index}", mask=mask, area=float(mask.sum()),
-            skeleton="wholebody133", keypoints=who.wholebody133, classes=self.part, depth=self.depth,
+            skeleton=skeleton, keypoints=getattr(who, skeleton), classes=self.part, depth=self.depth,
             normal=self.normal, intrinsics=self.intrinsics, licence="CC0-1.0",
         )  # fmt: skip
 

@@ -12,12 +12,12 @@ from typing import Protocol
 import numpy as np
 
 from vitruvian.data.coco import Coco, named_points
-from vitruvian.data.gbuffer import GBuffer, gbuffer_files, read_gbuffer
+from vitruvian.data.gbuffer import SKELETONS, WHOLE, GBuffer, gbuffer_files, read_gbuffer
 from vitruvian.data.images import PICTURES, read_image
 from vitruvian.data.loader import Example, Target
 from vitruvian.data.maps import Maps
 from vitruvian.data.parts import Parts
-from vitruvian.errors import InputError, UsageError
+from vitruvian.errors import InputError, UsageError, unknown_name
 from vitruvian.types import Array, ImageRecord, Sample
 
 __all__ = ["Coco", "Folder", "Maps", "Parts", "Source", "Synthetic", "Views", "named_points", "read_image", "whole_picture"]
@@ -83,12 +83,16 @@ class Synthetic:
     """A folder that `vitruvian synth` wrote: `source[i]` is one frame with all its labels.
 
     Frames are those of gbuffers/; the picture is the drawn JPEG. Without drawn pictures use `frame` and draw one.
+    skeleton: of the key points, wholebody133 or sapiens308.
     """
 
     folder: Path
+    skeleton: str = WHOLE
     files: tuple[Path, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.skeleton not in SKELETONS:
+            raise unknown_name("skeleton of synthetic people", self.skeleton, SKELETONS)
         object.__setattr__(self, "files", gbuffer_files(self.folder))
 
     def __len__(self) -> int:
@@ -102,7 +106,7 @@ class Synthetic:
         frame = self.frame(index)
         if image.shape[:2] != frame.size:
             raise InputError(f"{path}: {image.shape[:2]} px (H, W), but its G-buffer has {frame.size}. Generate the set again.")
-        people = tuple(frame.sample(i, image) for i in range(len(frame.people)))
+        people = tuple(frame.sample(i, image, self.skeleton) for i in range(len(frame.people)))
         return ImageRecord(index, frame.size, path, people)
 
     @property

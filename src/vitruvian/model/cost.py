@@ -33,7 +33,7 @@ def activations(spec: ModelSpec, wide: int, checkpointing: bool) -> int:
 
     checkpointing: blocks keep their input alone, and one at a time computes the rest again.
     """
-    return _trunk(spec, wide, checkpointing) + _heads(spec, wide)
+    return _trunk(spec, wide, checkpointing) + heads_activations(spec, wide)
 
 
 def _trunk(spec: ModelSpec, wide: int, checkpointing: bool) -> int:
@@ -54,8 +54,9 @@ def _blocks(tokens: int, dim: int, depth: int, wide: int, checkpointing: bool) -
     )  # inputs in float32; one block and its gradients
 
 
-def _heads(spec: ModelSpec, wide: int) -> int:
-    """Three maps a stage (product, norm, activation), and the output with its gradient in float32."""
+def heads_activations(spec: ModelSpec, wide: int) -> int:
+    """As `activations`, of heads alone: three maps a stage (product, norm, activation), and the output with its gradient in
+    float32."""
     rows, columns = spec.grid
     total = 0
     for head in (head for head in spec.heads if head.kind != "mae"):

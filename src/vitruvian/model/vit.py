@@ -89,7 +89,8 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """x + attention(norm(x)), then x + mlp(norm(x)). drop_path: the chance that a branch is left out in training, for each
+    picture apart; one that is not counts the more (stochastic depth, arXiv 1603.09382)."""
 
     def __init__(self, dim: int, heads: int, hidden: int) -> None:
         super().__init__()
@@ -97,11 +98,18 @@ class Block(nn.Module):
         self.attn = Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.mlp = Mlp(dim, hidden)
+        self.drop_path = 0.0
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, C) -> (B, N, C)."""
-        tokens = tokens + self.attn(self.norm1(tokens))
-        return cast(Tensor, tokens + self.mlp(self.norm2(tokens)))
+        tokens = tokens + self._kept(self.attn(self.norm1(tokens)))
+        return tokens + self._kept(self.mlp(self.norm2(tokens)))
+
+    def _kept(self, branch: Tensor) -> Tensor:
+        if not (self.training and self.drop_path):
+            return branch
+        keep = 1 - self.drop_path
+        return branch * (branch.new_empty(len(branch), 1, 1).bernoulli_(keep) / keep)
 
 
 class ConvStem(nn.Sequential):
@@ -167,6 +175,11 @@ class ViT(nn.Module):
         self.blocks = nn.ModuleList(Block(spec.dim, spec.heads_attn, spec.mlp) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(spec.dim, eps=NORM_EPS)
         nn.init.trunc_normal_(self.position, std=0.02)
+
+    def set_drop_path(self, last: float) -> None:
+        """The chance to leave a branch out: 0 in the first block, rising evenly to `last` in the last one."""
+        for i, block in enumerate(self.blocks):
+            cast(Block, block).drop_path = last * i / max(len(self.blocks) - 1, 1)
 
     def patches(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, 3, H, W) -> tokens (B, rows * cols, C) without positions, and (rows, cols).

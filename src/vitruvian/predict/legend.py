@@ -15,7 +15,7 @@ from vitruvian.predict.result import ImageResult
 from vitruvian.tasks.depth import depth_colors
 from vitruvian.tasks.normal import normal_colors
 from vitruvian.types import Array
-from vitruvian.vocab import class_set, skeleton
+from vitruvian.vocab import Skeleton, class_set, skeleton
 
 PAPER, INK, FAINT = (250, 250, 248), (38, 38, 42), (120, 120, 124)
 TEXT, ROW, SPACE, REST = 15, 26, 26, 10  # px: size of the words, height of a row, room between columns and between groups
@@ -110,9 +110,16 @@ def _sides(result: ImageResult) -> Iterator[Entry]:
         return
     names = skeleton(pose.skeleton)
     for side in ("left", "right"):
-        elbow = names.index(f"{side}_elbow")
-        color = next(link.color for link in names.links if elbow in (link.start, link.end))
-        yield Entry(f"{side} side of the body", _chip(color))
+        if (color := _side_color(names, side)) is not None:
+            yield Entry(f"{side} side of the body", _chip(color))
+
+
+def _side_color(names: Skeleton, side: str) -> Color | None:
+    """That of the arm's links or, in a skeleton that has none, of the side's first point; None where no point has a side."""
+    points = [i for i, name in enumerate(names.names) if name.startswith(f"{side}_")]
+    elbows = {i for i in points if names.names[i] == f"{side}_elbow"}
+    linked = next((link.color for link in names.links if elbows & {link.start, link.end}), None)
+    return linked or (names.colors[points[0]] if points else None)
 
 
 def _depth(result: ImageResult) -> Iterator[Entry]:

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from vitruvian import weights
 from vitruvian.device import Device
-from vitruvian.errors import UsageError
 from vitruvian.pretrain.config import PretrainConfig, Words, config_of
 from vitruvian.pretrain.examples import Crops
-from vitruvian.pretrain.network import export, last_step, new_model, spec_of
+from vitruvian.pretrain.network import export, new_model, spec_of
 from vitruvian.pretrain.recipe import LR_BATCH, read_recipe
 from vitruvian.pretrain.sources import open_photos
 from vitruvian.tasks.mae import Mae
 from vitruvian.train import read_log, train
 from vitruvian.train.parallel import world
+from vitruvian.train.run import check_export, last_step
 from vitruvian.types import ModelSpec
 
 ENCODER = "encoder.safetensors"
@@ -39,7 +39,7 @@ def pretrain(
     the last checkpoint is written to `export_to`. UsageError for wrong words, also of a run folder that is another run's.
     """
     if export_to is not None:
-        _check_place(export_to)
+        check_export(export_to)
         if not sources:
             return _export(out, export_to)
     told = read_recipe(recipe, flags).complete()
@@ -78,14 +78,6 @@ def _tell_bad(folder: Path) -> None:
     bad = [line["bad_examples"] for line in read_log(folder / "log.jsonl") if "bad_examples" in line]
     if bad and bad[-1]:
         print(f"{bad[-1]:,} times a photo could not be used (named above) and the next one was taken")
-
-
-def _check_place(place: Path) -> None:
-    """Before anything is trained, not after."""
-    if place.suffix != ".safetensors":
-        raise UsageError(f"--export {place}. Allowed: a file that ends in .safetensors.")
-    if place.exists():
-        raise UsageError(f"--export {place} is already there. Fix: another name, or delete it.")
 
 
 def _export(folder: Path, place: Path) -> int:

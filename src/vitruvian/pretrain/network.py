@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +15,8 @@ from vitruvian.model import MaskedAutoencoder, Model, build, mae_head
 from vitruvian.model.vit import Size
 from vitruvian.pretrain.recipe import ARCHITECTURES, PATCH, Recipe
 from vitruvian.train import read_weights
-from vitruvian.train.checkpoint import Checkpoints
-from vitruvian.train.sharded import sharded_steps
+from vitruvian.train.run import Run, last_step, read_run
 from vitruvian.types import ModelSpec
-from vitruvian.weights.card import spec_from
 
 DECODER = "decoder."
 
@@ -86,38 +81,25 @@ def _decoder_of(theirs: Model | MaskedAutoencoder, ours: MaskedAutoencoder) -> d
     return found if len(found) == len(wanted) else {}
 
 
-def read_run(folder: Path) -> tuple[MaskedAutoencoder, Mapping[str, Any]]:
-    """The model of a run's folder with the weights of its last checkpoint, in evaluation mode, and its config.json.
+def trained(folder: Path) -> tuple[MaskedAutoencoder, Run]:
+    """The model of a run's folder with the weights of its last checkpoint, in evaluation mode, and what the run was told.
 
     WeightsError for a folder that is no pretraining run, or has no checkpoint yet.
     """
-    try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        spec = spec_from(record["run"]["model"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(
-            f"{folder}: no run of `vitruvian pretrain` (its config.json: {error!r}). Fix: check --out."
-        ) from error
-    if not any(head.kind == "mae" for head in spec.heads):
-        raise WeightsError(
-            f"{folder}: a run of {', '.join(h.task for h in spec.heads)}, not of pretraining. Fix: another folder."
-        )
+    run = read_run(folder, "pretrain")
+    if not any(head.kind == "mae" for head in run.spec.heads):
+        tasks = ", ".join(head.task for head in run.spec.heads)
+        raise WeightsError(f"{folder}: a run of {tasks}, not of pretraining. Fix: another folder.")
     with torch.device("meta"):
-        model = build(spec)
+        model = build(run.spec)
     model.load_state_dict(read_weights(folder), assign=True)
-    return model.eval(), record  # type: ignore[return-value]  # its head is mae
-
-
-def last_step(folder: Path) -> int:
-    """Steps done at the last checkpoint of a run; 0 where there is none."""
-    place = folder / "checkpoints"
-    return max((*Checkpoints(place).steps(), *sharded_steps(place)), default=0)
+    return model.eval(), run  # type: ignore[return-value]  # its head is mae
 
 
 def export(folder: Path, place: Path, dtype: torch.dtype = torch.float32) -> int:
     """Write the encoder of a run's last checkpoint as safetensors: no decoder, no head. Returns how many parameters it has."""
-    model, record = read_run(folder)
-    config = record["config"]
+    model, run = trained(folder)
+    config = run.config
     encoder = Model(replace(model.spec, heads=()))
     encoder.backbone.load_state_dict(model.backbone.state_dict())
     names = ("steps", "global_batch", "base_lr", "photos", "init_hash", "seed")
@@ -125,6 +107,5 @@ def export(folder: Path, place: Path, dtype: torch.dtype = torch.float32) -> int
         name: Path(config[name]).name for name in ("recipe", "init") if config.get(name)
     }  # whose folders are nobody's affair
     told = {"made_by": "vitruvian pretrain", **files, **{name: config.get(name) for name in names}, "done": last_step(folder)}
-    run = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
-    weights.save(place, encoder, provenance=told, run=run, dtype=dtype, verify=True)
+    weights.save(place, encoder, provenance=told, run=run.digest, dtype=dtype, verify=True)
     return sum(p.numel() for p in encoder.parameters())

@@ -20,9 +20,10 @@ from vitruvian.predict.images import read_photo
 from vitruvian.predict.outputs import Outputs
 from vitruvian.predict.sources import find_sources
 from vitruvian.pretrain.examples import middle_square
-from vitruvian.pretrain.network import last_step, read_run
+from vitruvian.pretrain.network import trained
 from vitruvian.pretrain.sheet import HIDDEN, Row, sheet
 from vitruvian.tasks.mae import Mae
+from vitruvian.train.run import last_step
 from vitruvian.types import Array
 
 
@@ -79,7 +80,7 @@ def run(
 def _open(model: str) -> tuple[MaskedAutoencoder, str]:
     """The model of a run's folder or of weights, and a line that says which."""
     if Path(model).is_dir():
-        autoencoder, _ = read_run(Path(model))
+        autoencoder, _ = trained(Path(model))
         return autoencoder, f"{autoencoder.spec.name} after {last_step(Path(model)):,} steps"
     loaded = weights.load(model)
     if not isinstance(loaded.model, MaskedAutoencoder):

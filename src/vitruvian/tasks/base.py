@@ -45,6 +45,10 @@ class Objective(ABC):
     def loss(self, output: Any, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named scalar parts; their sum is trained."""
 
+    def usable(self, target: Mapping[str, Tensor]) -> bool:
+        """Whether one sample's target, as `encode` gave it, teaches enough; if not, training draws another sample."""
+        return True
+
     def counts(self, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of parts that are a mean over a number of items that differs from batch to batch: how many (a scalar tensor).
 

@@ -54,6 +54,10 @@ class Depth(Task):
         metres = warp(sample.depth.astype(np.float32), small, border=np.nan, nearest=True)
         return {"depth": torch.from_numpy(relative_depth(metres, np.isfinite(metres)))[None]}
 
+    def usable(self, target: Mapping[str, Tensor]) -> bool:
+        """Whether any pixel has a depth."""
+        return bool((target["depth"] > NOTHING / 2).any())
+
     def loss(self, output: Tensor, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{"silog": ...} and, where it has a weight, {"l1": ...}."""
         truth = target["depth"][:, 0]

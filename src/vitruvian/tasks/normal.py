@@ -43,6 +43,10 @@ class Normal(Task):
         vectors = warp(sample.normal.astype(np.float32), small, border=np.nan, nearest=True)
         return {"normal": torch.from_numpy(normal_target(turn_vectors(vectors, crop_rotation(crop))).transpose(2, 0, 1).copy())}
 
+    def usable(self, target: Mapping[str, Tensor]) -> bool:
+        """Whether any pixel has a normal."""
+        return bool((target["normal"] > NOTHING / 2).any())
+
     def loss(self, output: Tensor, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{"cosine": ..., "l1": ...}, both of weight 1."""
         pred = resize_map(output, target["normal"].shape[-2:])

@@ -58,6 +58,10 @@ class Seg(Task):
             label = _swap(label, self.class_set)
         return {"label": torch.from_numpy(label.astype(np.int64))}
 
+    def usable(self, target: Mapping[str, Tensor]) -> bool:
+        """Whether anything is labelled."""
+        return bool((target["label"] != IGNORE).any())
+
     def loss(self, output: Tensor, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{"ce": weighted cross-entropy}."""
         weights = torch.tensor(class_set(self.class_set).loss_weights, device=output.device) ** self.balance

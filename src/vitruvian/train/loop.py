@@ -96,9 +96,9 @@ class _Run:
             keep_freed_memory()
         spec = cast(Any, model).spec
         cast(Any, model).backbone.checkpointing = config.checkpointing
-        self.memory = check_memory(
-            spec, compute, config.batch, place.ranks, config.ema is not None, config.checkpointing, own=4 * parameters(spec)
-        )
+        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        held, average = 4 * parameters(spec), config.ema is not None
+        self.memory = check_memory(spec, compute, config.batch, place.ranks, average, config.checkpointing, held, trained)
         self.work = 3 * operations(spec)  # of one example, forward and backward
         self.model = model.to(self.device).train()
         shard(self.model, compute, place)

@@ -63,6 +63,10 @@ class Pose(Task):
         maps, weight = encode_heatmaps(points, visible, crop.size, heatmap, spec.sigma)
         return {"heatmap": torch.from_numpy(maps), "weight": torch.from_numpy(weight * self._factors())}
 
+    def usable(self, target: Mapping[str, Tensor]) -> bool:
+        """Whether as many points lie within reach of the maps as the skeleton asks for (of 133 and 308 officially 8)."""
+        return int((target["weight"] > 0).sum()) >= skeleton(self.skeleton).min_visible
+
     def loss(self, output: Tensor, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{"heatmap": mean squared error, that of the worst points, or cross-entropy}."""
         pred, maps, weight = output, target["heatmap"], target["weight"]

@@ -1,0 +1,128 @@
+"""The verb `finetune`: labelled data, weights and a recipe -> a run of the training loop, and at its end a model as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+
+from vitruvian import weights
+from vitruvian.data.augment import Backdrops
+from vitruvian.device import Device, choose_compute
+from vitruvian.errors import UsageError
+from vitruvian.finetune.config import Facts, FinetuneConfig, Words, config_of
+from vitruvian.finetune.network import begin_with, new_model, spec_of, tasks_of, trained_numbers
+from vitruvian.finetune.recipe import Recipe, read_recipe
+from vitruvian.finetune.validate import Validation
+from vitruvian.finetune.views import Labelled, Lessons, open_labelled
+from vitruvian.model import Model, build
+from vitruvian.model.lora import merged
+from vitruvian.synth.appearance.backgrounds import PACKAGED as PERSON_FREE
+from vitruvian.train import read_log, read_weights, train
+from vitruvian.train.parallel import world
+from vitruvian.train.run import Run, check_export, last_step, read_run
+from vitruvian.types import ModelSpec
+from vitruvian.vocab import define, definition
+
+MODEL = "model.safetensors"
+BEGIN = "vitruvian-s"
+
+
+def finetune(
+    sources: Sequence[str],
+    out: Path,
+    flags: Mapping[str, Any],
+    recipe: str | None = None,
+    init: str = BEGIN,
+    val: Sequence[str] = (),
+    backgrounds: Path | None = None,
+    device: Device = "auto",
+    workers: int = 1,
+    resume: Literal["auto", "never", "must"] = "auto",
+    export_to: Path | None = None,
+) -> int:
+    """Train and write the model to `export_to`, or else into the run's folder. Returns 0, or 1 where the run was stopped.
+
+    flags: fields of `Recipe` over those of the recipe, None where not given. val: labelled data that is not learned from; the
+    best model by their figure is written, else the last one. Without sources nothing is trained: what the run has learned is
+    written to `export_to`. UsageError for wrong words, also of a run folder that is another run's.
+    """
+    if export_to is not None:
+        check_export(export_to)
+        if not sources:
+            return _export(out, export_to)
+    begin = begin_with(init)
+    told = read_recipe(recipe, flags, begin.size)
+    labelled, judged = open_labelled(sources, told.skeleton), open_labelled(val, told.skeleton) if val else None
+    spec = spec_of(told, begin)
+    tasks = tasks_of(spec, told)
+    words = Words(out, tuple(sources), tuple(val), recipe, init, backgrounds, device, workers, resume)
+    facts = Facts(labelled.samples, labelled.digest(), begin.hash, tuple(task.name for task in tasks), _definitions(spec))
+    config = config_of(told, words, facts)
+    model, changes = new_model(spec, told, begin)
+    if world().first:
+        _tell(config, told, model, labelled, [f"{init}: {change}" for change in changes])
+    validate = Validation(judged, tasks, spec, choose_compute(device, told.dtype)) if judged else None
+    backdrops = Backdrops(backgrounds or PERSON_FREE) if told.augment.background else None
+    lessons = Lessons(labelled, tasks, spec, told.augment, backdrops, facts.definitions)
+    result = train(config, model, tasks, lessons, validate)
+    if not world().first:
+        return 0 if result.finished else 1
+    _tell_bad(out)
+    if not result.finished:
+        return 1
+    return _export(out, export_to or out / MODEL)
+
+
+def _definitions(spec: ModelSpec) -> tuple[dict[str, Any], ...]:
+    """The tables of users' own sets among the vocabularies of the heads."""
+    names = [head.vocabulary for head in spec.heads if head.vocabulary is not None]
+    return tuple(table for name in names if (table := definition(name)) is not None)
+
+
+def _tell(config: FinetuneConfig, recipe: Recipe, model: Model, labelled: Labelled, changes: Sequence[str]) -> None:
+    """What will be done, before it is."""
+    spec = model.spec
+    learning, numbers = trained_numbers(model)
+    heads = ", ".join(head.task + (f" ({head.out} of {head.vocabulary})" if head.vocabulary else "") for head in spec.heads)
+    print(f"{labelled.samples:,} samples; {spec.name}: {heads}")
+    for change in changes:
+        print(change)
+    learns = f"{learning / 1e6:,.1f} M of {numbers / 1e6:,.1f} M parameters learn"
+    print(f"{spec.size[0]}x{spec.size[1]} px, photos as {spec.fit}; {learns}")
+    passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
+    epochs = config.steps * config.global_batch / labelled.samples
+    print(f"{config.steps:,} steps of {config.global_batch:,} samples{passes}: {epochs:,.1f} epochs")
+    print(f"learning rate {config.lr:g}, x {recipe.layer_decay:g} a block; {config.warmup:,} steps of warm-up", flush=True)
+
+
+def _tell_bad(folder: Path) -> None:
+    bad = [line["bad_examples"] for line in read_log(folder / "log.jsonl") if "bad_examples" in line]
+    if bad and bad[-1]:
+        print(f"{bad[-1]:,} times a sample could not be used (named above) and the next one was taken")
+
+
+def _export(folder: Path, place: Path) -> int:
+    """Write the best model of a run that was validated, else the last, averaged weights where the run kept an average."""
+    run = read_run(folder, "finetune")
+    for table in run.config.get("definitions", ()):
+        define(table, str(folder))
+    if any(head.kind == "mae" for head in run.spec.heads):
+        raise UsageError(f"{folder}: a run of pretraining. Fix: vitruvian pretrain --out {folder} --export {place}")
+    model, best = cast(Model, build(run.spec)), run.config.get("best") is not None
+    model.load_state_dict(merged(read_weights(folder, best=best)))
+    weights.save(place, model, provenance=_provenance(run, folder), run=run.digest, dtype=torch.float32, verify=True)
+    which = f"best by {run.config['best']}" if best else f"after {last_step(folder):,} steps"
+    tasks = ", ".join(head.task for head in run.spec.heads)
+    print(f"model ({tasks}), {which} -> {place}")
+    print(f"next: vitruvian predict PHOTO --model {place} --out results")
+    return 0
+
+
+def _provenance(run: Run, folder: Path) -> dict[str, Any]:
+    names = ("steps", "global_batch", "lr", "train", "data", "init_hash", "seed")
+    files = {name: Path(run.config[name]).name for name in ("recipe", "init") if run.config.get(name)}
+    figures = {name: run.config.get(name) for name in names}
+    return {"made_by": "vitruvian finetune", **files, **figures, "done": last_step(folder)}

@@ -1,0 +1,52 @@
+"""The folder of a run, read back: which model it trains, how far it is, and with which settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitruvian.errors import UsageError, WeightsError
+from vitruvian.train.checkpoint import Checkpoints
+from vitruvian.train.sharded import sharded_steps
+from vitruvian.types import ModelSpec
+from vitruvian.weights.card import spec_from
+
+EXPORTED = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """spec: of the model; config: all settings, as written; digest: of the record, to name the run by."""
+
+    spec: ModelSpec
+    config: Mapping[str, Any]
+    digest: str
+
+
+def read_run(folder: Path, verb: str) -> Run:
+    """A run's config.json. WeightsError for a folder that is no run of `vitruvian VERB`."""
+    try:
+        text = (folder / "config.json").read_bytes()
+        record = json.loads(text)
+        return Run(spec_from(record["run"]["model"]), record["config"], hashlib.sha256(text).hexdigest())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        told = f"{folder}: no run of `vitruvian {verb}` (its config.json: {error!r}). Fix: check --out."
+        raise WeightsError(told) from error
+
+
+def last_step(folder: Path) -> int:
+    """Steps done at the last checkpoint of a run; 0 where there is none."""
+    place = folder / "checkpoints"
+    return max((*Checkpoints(place).steps(), *sharded_steps(place)), default=0)
+
+
+def check_export(place: Path) -> None:
+    """Before anything is trained, not after: UsageError for an --export that cannot be written."""
+    if place.suffix != EXPORTED:
+        raise UsageError(f"--export {place}. Allowed: a file that ends in {EXPORTED}.")
+    if place.exists():
+        raise UsageError(f"--export {place} is already there. Fix: another name, or delete it.")
