@@ -235,6 +235,14 @@ def test_negative_results_are_reported_as_such(tmp_path):
     assert all(claim["gains"]["1"] == pytest.approx(-0.05) for claim in told["claims"]["pretraining"].values())
 
 
+def test_a_figure_that_the_blind_win_is_named(tmp_path):
+    blind = {name: 0.0 if more else 1.0 for name, more in FIGURES.items()} | {"depth/rmse": 0.45}
+    work.write_json(tmp_path / work.BLIND, {"figures": blind})
+    text, _ = write(tmp_path, {"medium-random-1": 0.5, "small-random-1": 0.6})
+    (line,) = [part for part in text.split("- **") if part.startswith("Beware")]
+    assert line.startswith("Beware, depth") and "medium-random" in line and "small-random" not in line
+
+
 def test_views_of_the_pretraining_count_for_the_pretrained(tmp_path):
     text, _ = write(tmp_path, {"medium-random-1": 0.5, "medium-pretraining-1": 0, "medium-pretrained-1": 0.5})
     rows = {line.split(" | ")[0][2:]: line.split(" | ")[1:3] for line in text.splitlines() if line.startswith("| medium-")}

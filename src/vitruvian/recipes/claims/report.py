@@ -12,9 +12,10 @@ from vitruvian.errors import UsageError
 from vitruvian.predict.legend import INK
 from vitruvian.recipes.claims.comparison import CLAIMS, FROM_PRETRAINING, LONGER, Arm, Results, by_run, comparison, gains
 from vitruvian.recipes.claims.curves import BLUE, GREEN, GREY, ORANGE, Curve, Level, Line, Panel, picture
+from vitruvian.recipes.claims.held_out import FIGURES
 from vitruvian.recipes.claims.plan import GEOMETRY_SEED, PRETRAINED, SEEDS, SIZES, Budget, all_runs, forward_cost, model_spec
 from vitruvian.recipes.claims.queue import BLIND, PLAN, RENDERED, read_json, read_result, write_json, write_text
-from vitruvian.recipes.claims.tables import DECIDING, Shown, claim_table, control, run_table, trunks
+from vitruvian.recipes.claims.tables import DECIDING, Shown, claim_table, control, run_table, trunks, value_of
 from vitruvian.recipes.embedded import GEOMETRY
 
 TITLES = {"pretraining": "(a) pretrained or from nothing, medium trunk", "size": "(b) size of the trunk, from nothing"}
@@ -73,6 +74,7 @@ def markdown(
         "",
         *in_words(compared),
         *control_in_words(results),
+        *beware(compared, blind),
         "",
         *reading(),
         "",
@@ -132,6 +134,18 @@ def control_in_words(results: Results) -> Iterator[str]:
     better, worse = ([task for task, gain in won.items() if gain is not None and (gain > 0) == side] for side in (True, False))
     yield f"- **At equal cost** (seed {SEEDS[0]} alone), pretraining beats as many operations spent on labelled views for"
     yield f"  {', '.join(better) or 'no task'}; it does not for {', '.join(worse) or 'none'}."
+
+
+def beware(compared: Mapping[str, Any], blind: Mapping[str, float]) -> Iterator[str]:
+    """Deciding figures by which a model that looks is no better than one that does not: their verdicts say little."""
+    for name, shown in DECIDING.items():
+        sign = 1 if FIGURES[name] else -1
+        arms = {arm: found["mean"] for claim in compared.values() for arm, found in claim[name]["arms"].items()}
+        lost = [arm for arm, mean in arms.items() if name in blind and sign * (mean - blind[name]) <= 0]
+        if lost:
+            yield f"- **Beware, {shown.task}**: by the figure of this verdict who does not look ({value_of(blind[name], shown)},"
+            yield f"  one answer for everybody) is at least as good as {', '.join(lost)}. It measures little of what these see; the"
+            yield "  other figures of the task are in the tables."
 
 
 def reading() -> Iterator[str]:
