@@ -143,9 +143,10 @@ def beware(compared: Mapping[str, Any], blind: Mapping[str, float]) -> Iterator[
         arms = {arm: found["mean"] for claim in compared.values() for arm, found in claim[name]["arms"].items()}
         lost = [arm for arm, mean in arms.items() if name in blind and sign * (mean - blind[name]) <= 0]
         if lost:
-            yield f"- **Beware, {shown.task}**: by the figure of this verdict who does not look ({value_of(blind[name], shown)},"
-            yield f"  one answer for everybody) is at least as good as {', '.join(lost)}. It measures little of what these see; the"
-            yield "  other figures of the task are in the tables."
+            told = f"{shown.words.strip(' ↑↓')}: {value_of(blind[name], shown)}"
+            yield f"- **Beware, {shown.task}**: by this verdict's figure who does not look, with one answer for everybody"
+            yield f"  ({told}), is at least as good as {', '.join(lost)}."
+            yield "  It measures little of what these see; the other figures of the task are in the tables."
 
 
 def reading() -> Iterator[str]:
