@@ -33,7 +33,7 @@ from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.seg import Seg
 from vitruvian.train import TrainConfig, read_weights, train
 from vitruvian.train.checkpoint import Checkpoints
-from vitruvian.types import HeadSpec, ModelSpec
+from vitruvian.types import Crop, HeadSpec, ModelSpec, Sample
 from vitruvian.weights.load import load, save
 
 UPSAMPLE = (128, 64)
@@ -105,14 +105,18 @@ class SynthViews:
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """One person of frame `index`, seen anew."""
+        sample, crop = self.sample(index, rng)
+        target = {task.name: _half(task.encode(sample, crop, self.spec)) for task in self.tasks}
+        return sample.image, target, sample.key
+
+    def sample(self, index: int, rng: np.random.Generator) -> tuple[Sample, Crop]:
+        """The same before it is encoded: the labelled view and its identity crop."""
         frame = read_gbuffer(self.files[index])
         in_sight = people_in_sight(frame)
         if not in_sight:
             raise InputError(f"{self.files[index]} shows nobody")
         who = in_sight[int(rng.integers(len(in_sight)))]
-        sample, crop = view(frame, who, rng, self.spec.size, VIEWS, Backgrounds.load())
-        target = {task.name: _half(task.encode(sample, crop, self.spec)) for task in self.tasks}
-        return sample.image, target, sample.key
+        return view(frame, who, rng, self.spec.size, VIEWS, Backgrounds.load())
 
 
 def _half(parts: dict[str, Tensor]) -> dict[str, Tensor]:
