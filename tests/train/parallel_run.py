@@ -1,6 +1,7 @@
 """A small run for `torchrun` or a single process: FOLDER STEPS [KILLED_RANK KILLED_STEP | --accumulate PARTS | --joined 1].
 
---joined: the launcher has joined the processes and keeps them so, as Ray does; the first one reads the weights meanwhile.
+--joined: the launcher has joined the processes and keeps them so, as Ray does; the first one reads the weights
+meanwhile. Three examples of it are bad.
 """
 
 from __future__ import annotations
@@ -32,12 +33,17 @@ TASKS: list[Task] = [task("pose"), task("seg"), task("normal")]
 
 
 class Uneven:
-    """Noise with labels, of which each example has another share of labelled pixels."""
+    """Noise with labels, of which each example has another share of labelled pixels; `bad` ones cannot be read."""
+
+    def __init__(self, bad: tuple[int, ...] = ()) -> None:
+        self.bad = bad
 
     def __len__(self) -> int:
         return 40
 
     def example(self, index: int, rng: np.random.Generator):
+        if index in self.bad:
+            raise OSError("cut short")
         image = np.random.default_rng(index).integers(0, 255, (64, 48, 3)).astype(np.uint8)
         normal = rng.normal(size=(3, 64, 48)).astype(np.float32)
         normal /= np.linalg.norm(normal, axis=0)
@@ -61,7 +67,7 @@ def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-
         ema=0.9, dtype="fp32", device="cpu", log_every=1, evaluate_every=1, checkpoint_every=5, progress=False,
     )  # fmt: skip
     with joined(torch.device("cpu")) if killed_rank == "--joined" else nullcontext():
-        train(config, build(SPEC), TASKS, Uneven(), kill)
+        train(config, build(SPEC), TASKS, Uneven((3, 4, 11) if killed_rank == "--joined" else ()), kill)
         if os.environ.get("RANK", "0") == "0":
             print(len(read_weights(config.folder)), "tensors")
 

@@ -87,8 +87,14 @@ def test_a_run_of_one_goes_on_with_two(alone: Path, tmp_path: Path) -> None:
     assert np.abs(losses(tmp_path) - losses(alone)).max() <= NEAR
 
 
-def test_one_rank_reads_what_several_wrote_while_they_are_joined(tmp_path: Path) -> None:
-    assert start(2, tmp_path, 5, "--joined", 1) == 0
+def test_one_rank_reads_while_all_are_joined_and_bad_examples_are_those_of_all(tmp_path: Path) -> None:
+    counted = []
+    for ranks in (1, 2):
+        assert start(ranks, tmp_path / str(ranks), 5, "--joined", 1) == 0
+        counted.append(
+            [line["bad_examples"] for line in read_log(tmp_path / str(ranks) / "log.jsonl") if line["kind"] == "train"]
+        )
+    assert counted[0] == counted[1] and counted[0][-1] >= 3
 
 
 def test_half_a_place_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from vitruvian.errors import UsageError, VitruvianError, unknown_name
 from vitruvian.machine import Peak, best_flops
 from vitruvian.model.cost import operations, parameters
 from vitruvian.tasks.base import Objective
+from vitruvian.tasks.reduce import total
 from vitruvian.train.checkpoint import (
     FORMAT,
     Checkpoints,
@@ -224,8 +225,12 @@ class _Run:
             self.figures = {name: value / self.counts for name, value in self.sums.items()}
             images = self.config.batch * self.config.accumulate
             speed = clock.speed(self.step, images)
-            log.record(self.step, "train", {**self.figures, "bad_examples": self.loader.bad, **speed, **self._use(speed)})
+            log.record(self.step, "train", {**self.figures, "bad_examples": self._bad(), **speed, **self._use(speed)})
         self.sums, self.counts = {}, 0
+
+    def _bad(self) -> int:
+        """Examples replaced so far, on all ranks; every rank must ask."""
+        return int(total(torch.tensor(float(self.loader.bad), device=self.device)))
 
     def _use(self, speed: Mapping[str, float]) -> dict[str, float]:
         """How well the devices are used: tokens a second, the share of the best matrix products (MFU), the most memory."""
@@ -286,7 +291,8 @@ class _Run:
         for line in differences(found["environment"], environment(self.device)):
             self._notice(f"the losses may differ in the last digits: {line}")
         self.step, self.best, self.skipped = found["step"], found["best"], found["skipped"]
-        self.sums, self.counts, self.loader.bad = found["sums"], found["counts"], found["bad"]
+        self.sums, self.counts = found["sums"], found["counts"]
+        self.loader.bad = found["bad"] if self.place.first else 0  # that of all ranks together
         set_random_state(found["random"])
         self._notice(f"resumed after step {self.step} of {self.config.steps}")
 
@@ -324,7 +330,7 @@ class _Run:
             "skipped": self.skipped,
             "sums": self.sums,
             "counts": self.counts,
-            "bad": self.loader.bad,  # the order needs no state: it is a function of the seed and the step
+            "bad": self._bad(),  # the order needs no state: it is a function of the seed and the step
             "identity": self.identity,
             "environment": environment(self.device),
         }
