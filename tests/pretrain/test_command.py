@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,15 @@ def test_an_encoder_of_another_size_is_refused(pretrain: Callable[..., Any], tmp
     weights.save(tmp_path / "other.safetensors", other, provenance={})
     code, _, error = pretrain("--init", tmp_path / "other.safetensors")
     assert code == 2 and "64 wide and 2 deep, not of size tiny" in error
+
+
+def test_shards_named_on_the_command_line_have_a_cache_that_is_told(
+    pretrain: Callable[..., Any], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with tarfile.open(tmp_path / "s.tar", "w") as shard:
+        for i, path in enumerate(sorted(photos.rglob("*.png"))):
+            shard.add(path, f"{i}.png")
+    code, told, _ = pretrain("--steps", 2, sources=[f"pipe:cat {tmp_path / 's.tar'}"])
+    assert code == 0 and f"fetched into {tmp_path / 'cache' / 'vitruvian' / 'shards'}, where the last 64 stay" in told
+    assert "10 photos" in told and len(list((tmp_path / "cache").rglob("*.tar"))) == 1

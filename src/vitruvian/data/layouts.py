@@ -7,12 +7,14 @@ depth_unit = 0.001
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from vitruvian.data.coco import PARTS, WHOLE_308, Coco, read_json
+from vitruvian.data.fetch import is_remote
 from vitruvian.data.maps import Maps
 from vitruvian.data.parts import Parts
 from vitruvian.data.shards import Shards
@@ -20,6 +22,7 @@ from vitruvian.data.sources import Folder, Source, Synthetic
 from vitruvian.errors import InputError, UsageError, unknown_name
 from vitruvian.vocab.custom import read_toml
 
+KEPT = 64  # shards that were fetched, where nothing else is said
 SETS = ("skeleton", "classes", "mapping")  # fields that hold a name, or a TOML file
 
 
@@ -66,7 +69,7 @@ def open_source(given: str, skeleton: str | None = None) -> Opened:
         images = _images_of(path, raw)
         return Opened(given, "coco", Coco(path, images, name), f"{name}, pictures in {images}")
     if path.suffix == ".tar" or given.startswith("pipe:") or "://" in given:
-        return Opened(given, "shards", Shards((given,)))
+        return _shards(given)
     if not path.is_dir():
         allowed = "SOURCE.toml, COCO's FILE.json, FILE.tar, or a folder"
         raise UsageError(f"{given}: no such file or folder. Allowed: {allowed} (see `vitruvian data list`).")
@@ -77,6 +80,14 @@ def open_source(given: str, skeleton: str | None = None) -> Opened:
     if any(path.glob("*.tar")):
         return Opened(given, "shards", Shards((str(path / "*.tar"),)))
     return Opened(given, "photos", Folder(path))
+
+
+def _shards(given: str) -> Opened:
+    """Shards by name; those that are no local files with a cache that everybody has."""
+    if not is_remote(given):
+        return Opened(given, "shards", Shards((given,)))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vitruvian" / "shards"
+    return Opened(given, "shards", Shards((given,), cache, KEPT), f"fetched into {cache}, where the last {KEPT} stay")
 
 
 def _described(path: Path, skeleton: str | None) -> Opened:

@@ -50,6 +50,8 @@ def pretrain(
     config = config_of(told, words, photos.digest(), begin.hash if begin else "")
     model, changes = new_model(spec, told.seed, begin)
     if world().first:
+        for note in photos.notes:
+            print(note)
         _tell(config, spec, len(photos), sum(p.numel() for p in model.parameters()), changes)
     crops = Crops(photos, told.resolution, told.area, told.aspect, told.flip)
     result = train(config, model, [Mae()], crops)

@@ -94,6 +94,7 @@ class AllPhotos:
 
     parts: tuple[Photos, ...]
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # of what was settled without being told
     _ends: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -136,15 +137,17 @@ def open_photos(given: Sequence[str], out: Path) -> AllPhotos:
             raise UsageError(wrong[0] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""))
         files = ((str(one.path), one.name) for one in found)
         parts.append(FilePhotos(tuple(sorted(files, key=lambda file: (_hash([file[1]]), file)))))
-    told: list[str] = []
+    told, notes = list[str](), list[str]()
     for text in given:
         if text not in plain:
-            source = open_source(text).source
+            opened = open_source(text)
+            source, note = opened.source, opened.told
             if not len(source):
                 raise UsageError(f"{text}: no photo in it. Fix: check the source (`vitruvian data check {text}`).")
             parts.append(SourcePhotos(source, Path(text).name))
             told += getattr(source, "problems", ())
-    return AllPhotos(tuple(parts), tuple(told))
+            notes += [f"{text}: {note}"] if note and opened.kind == "shards" else []
+    return AllPhotos(tuple(parts), tuple(told), tuple(notes))
 
 
 def _is_plain(text: str) -> bool:
