@@ -14,7 +14,7 @@ from vitruvian.vocab import skeleton
 
 SIZE = (80, 64)
 MINE = """
-name = "five"
+name = "drawn5"
 keypoints = [
     {name = "nose"}, {name = "left_wrist", swap = "right_wrist", body = "upper"},
     {name = "right_wrist", swap = "left_wrist", body = "upper"}, {name = "crown"}, {name = "belt", body = "lower"},
@@ -38,7 +38,7 @@ def person(i: int, names: Sequence[str] = skeleton("coco17").names) -> Sample:
     points = center + 0.8 * radius * np.stack([np.sin(angles), -np.cos(angles)], 1)
     return Sample(
         image=image, box=np.array([*(center - radius), *(center + radius)], np.float32), key=f"{i}.png", mask=inside,
-        skeleton="coco17" if len(names) == 17 else "five",
+        skeleton="coco17" if len(names) == 17 else "drawn5",
         keypoints=np.concatenate([points, np.full((len(names), 1), 2)], 1).astype(np.float32),
         classes=np.where(inside, np.where(down < 0, 4, 12), 0).astype(np.uint8),
         depth=np.where(inside, 3 - 0.2 * facing, np.nan).astype(np.float32),

@@ -130,9 +130,9 @@ def test_what_is_no_labelled_data(tmp_path: Path) -> None:
 def test_a_custom_skeleton_is_known_in_a_worker_that_never_read_it(tmp_path: Path) -> None:
     (tmp_path / "five.toml").write_text(MINE)
     define(read_toml(tmp_path / "five.toml"), "here")
-    source = open_labelled([str(write_people(tmp_path / "p", 2, skeleton("five").names))], str(tmp_path / "five.toml"))
-    table: Any = definition("five")
-    lessons = Lessons(source, (Pose("five"),), SPEC, STILL, None, (table,))
+    source = open_labelled([str(write_people(tmp_path / "p", 2, skeleton("drawn5").names))], str(tmp_path / "five.toml"))
+    table: Any = definition("drawn5")
+    lessons = Lessons(source, (Pose("drawn5"),), SPEC, STILL, None, (table,))
     (tmp_path / "five.toml").rename(tmp_path / "moved.toml")
     (tmp_path / "lessons.pickle").write_bytes(pickle.dumps(lessons))
     code = (
