@@ -546,6 +546,7 @@ def pretrain(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     dtype: Literal["auto", "fp32", "bf16"] | None = None,
     workers: int = 1,
+    shard: Literal["all", "node"] | None = None,
     checkpointing: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     checkpoint_every: int | None = None,
@@ -576,6 +577,7 @@ def pretrain(
         device: Where to train; auto takes the fastest there is.
         dtype: Precision of matrix products; auto is bf16 where the hardware has it.
         workers: Processes that read photos.
+        shard: Several processes share the weights out over all of them, or within each node, which then holds them whole.
         checkpointing: Less memory, a third more time: activations are computed twice.
         compile: With torch.compile.
         checkpoint_every: Steps.
@@ -588,6 +590,7 @@ def pretrain(
         "size": size, "resolution": resolution, "mask_ratio": mask_ratio, "steps": steps, "batch": batch,
         "accumulate": accumulate, "lr": lr, "warmup": warmup, "weight_decay": weight_decay, "seed": seed, "dtype": dtype,
         "checkpointing": checkpointing or None, "compile": compile or None, "checkpoint_every": checkpoint_every, "keep": keep,
+        "shard": shard,
     }  # fmt: skip
     return run(sources, out, flags, recipe, init, device, workers, resume, export)
 
@@ -620,6 +623,7 @@ def finetune(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     dtype: Literal["auto", "fp32", "bf16"] | None = None,
     workers: int = 1,
+    shard: Literal["all", "node"] | None = None,
     checkpointing: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     checkpoint_every: int | None = None,
@@ -658,6 +662,7 @@ def finetune(
         device: Where to train; auto takes the fastest there is.
         dtype: Precision of matrix products; auto is bf16 where the hardware has it.
         workers: Processes that read photos.
+        shard: Several processes share the weights out over all of them, or within each node, which then holds them whole.
         checkpointing: Less memory, a third more time: activations are computed twice.
         compile: With torch.compile.
         checkpoint_every: Steps.
@@ -671,6 +676,7 @@ def finetune(
         "batch": batch, "accumulate": accumulate, "lr": lr, "layer_decay": layer_decay, "warmup": warmup, "ema": ema,
         "drop_path": drop_path, "train": train, "lora_rank": lora_rank, "seed": seed, "dtype": dtype,
         "checkpointing": checkpointing or None, "compile": compile or None, "checkpoint_every": checkpoint_every, "keep": keep,
+        "shard": shard,
     }  # fmt: skip
     return run(sources, out, flags, recipe, init, val, backgrounds, device, workers, resume, export)
 

@@ -1,7 +1,9 @@
-"""A small run for `torchrun` or a single process: FOLDER STEPS [KILLED_RANK KILLED_STEP | --accumulate PARTS | --joined 1].
+"""A small run for `torchrun` or a single process.
+
+FOLDER STEPS [KILLED_RANK KILLED_STEP | --accumulate PARTS | --joined 1 | --nodes 2]
 
 --joined: the launcher has joined the processes and keeps them so, as Ray does; the first one reads the weights
-meanwhile. Three examples of it are bad.
+meanwhile. Three examples of it are bad. --nodes: as if they were on so many machines, each of which holds all weights.
 """
 
 from __future__ import annotations
@@ -61,10 +63,13 @@ def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    if nodes := int(killed_step) if killed_rank == "--nodes" else 0:
+        os.environ["LOCAL_WORLD_SIZE"] = str(int(os.environ["WORLD_SIZE"]) // nodes)
     parts = int(killed_step) if killed_rank == "--accumulate" else 1
     config = TrainConfig(
         folder=Path(folder), steps=int(steps), batch=12 // parts, accumulate=parts, lr=1e-3, warmup=5, layer_decay=0.85,
         ema=0.9, dtype="fp32", device="cpu", log_every=1, evaluate_every=1, checkpoint_every=5, progress=False,
+        shard="node" if nodes else "all",
     )  # fmt: skip
     with joined(torch.device("cpu")) if killed_rank == "--joined" else nullcontext():
         train(config, build(SPEC), TASKS, Uneven((3, 4, 11) if killed_rank == "--joined" else ()), kill)

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.tasks.normal import cosine_loss
 from vitruvian.train import read_log, read_weights
-from vitruvian.train.parallel import world
+from vitruvian.train.parallel import World, shard, world
 from vitruvian.train.sharded import load_sharded, sharded_steps
 
 RUN = str(Path(__file__).with_name("parallel_run.py"))
@@ -85,6 +87,19 @@ def test_a_run_of_one_goes_on_with_two(alone: Path, tmp_path: Path) -> None:
     assert start(1, tmp_path, STEPS, 0, 22) != 0
     assert start(2, tmp_path, STEPS) == 0
     assert np.abs(losses(tmp_path) - losses(alone)).max() <= NEAR
+
+
+def test_two_nodes_of_two_that_each_hold_all_weights_train_as_one(tmp_path: Path) -> None:
+    one, four = tmp_path / "one", tmp_path / "four"
+    assert start(1, one, 10) == 0 and start(4, four, 10, "--nodes", 2) == 0
+    assert np.abs(losses(four) - losses(one)).max() <= NEAR
+    ours, theirs = read_weights(four), read_weights(one)
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-3) for name in theirs)
+
+
+def test_nodes_of_unequal_size_cannot_each_hold_all_weights() -> None:
+    with pytest.raises(UsageError, match="6 ranks, 4 of them on this node"):
+        shard(nn.Linear(2, 2), choose_compute("cpu", "fp32"), World(0, 6, 0, 4), "node")
 
 
 def test_one_rank_reads_while_all_are_joined_and_bad_examples_are_those_of_all(tmp_path: Path) -> None:

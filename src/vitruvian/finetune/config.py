@@ -85,5 +85,5 @@ def config_of(recipe: Recipe, words: Words, facts: Facts) -> FinetuneConfig:
         lora_rank=recipe.lora_rank if recipe.train == "lora" else 0, drop_path=recipe.drop_path, augment=asdict(recipe.augment),
         backgrounds=str(words.backgrounds.name) if words.backgrounds and recipe.augment.background else "", data=facts.data,
         init_hash=facts.init_hash, definitions=facts.definitions, sources=words.sources,
-        recipe=words.recipe or "", init=words.init,
+        recipe=words.recipe or "", shard=recipe.shard, init=words.init,
     )  # fmt: skip

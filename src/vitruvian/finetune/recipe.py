@@ -95,6 +95,7 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
     dtype: Dtype = "auto"
+    shard: Literal["all", "node"] = "all"
     checkpointing: bool = False
     compile: bool = False
     checkpoint_every: int = 1000

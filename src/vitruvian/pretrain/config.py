@@ -58,5 +58,5 @@ def config_of(recipe: Recipe, words: Words, photos: str, init_hash: str) -> Pret
         device=words.device, workers=words.workers, checkpoint_every=recipe.checkpoint_every, keep=recipe.keep,
         resume=words.resume, global_batch=batch, base_lr=recipe.lr, tokens=recipe.tokens, area=recipe.area,
         aspect=recipe.aspect, flip=recipe.flip, photos=photos, init_hash=init_hash, sources=words.sources,
-        recipe=words.recipe or "", init=words.init or "", checkpointing=recipe.checkpointing,
+        recipe=words.recipe or "", init=words.init or "", checkpointing=recipe.checkpointing, shard=recipe.shard,
     )  # fmt: skip

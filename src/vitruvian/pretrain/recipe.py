@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vitruvian.checks import Rule, above, fault, finite, several, whole
 from vitruvian.device import Dtype
@@ -73,6 +73,7 @@ class Recipe:
     decoder_mlp_ratio: float = MAE_OPTIONS["mlp_ratio"]
     seed: int = 0
     dtype: Dtype = "auto"
+    shard: Literal["all", "node"] = "all"
     checkpointing: bool = False
     compile: bool = False
     checkpoint_every: int = 1000

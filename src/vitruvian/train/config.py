@@ -21,7 +21,7 @@ FREE = frozenset(
     {
         "folder", "device", "threads", "workers", "prefetch", "start_method", "checkpoint_every", "checkpoint_minutes",
         "keep", "log_every", "evaluate_every", "best", "best_is", "resume", "progress", "checkpointing", "tensorboard",
-        "sources", "recipe", "init",  # words of a command that builds a run
+        "shard", "sources", "recipe", "init",  # words of a command that builds a run
     }
 )  # fmt: skip
 
@@ -74,6 +74,7 @@ class TrainConfig:
     decay_from: whether the decay's clock starts at step 0 (beside the warm-up) or at the warm-up's end.
     ema: decay of the averaged weights, None for none. loss_weights: per task name, 1 where absent.
     dtype: `bf16` is autocast, weights stay float32; `auto` takes bf16 where the device computes with it.
+    shard: several processes share the weights out over `all` of them, or within each `node` (a copy a node).
     checkpointing: activations of a block are computed again instead of kept. tensorboard: figures also for that program.
     compile: torch.compile of the model. deterministic: only repeatable kernels (matters on CUDA).
     max_skipped: non-finite steps in a row before the run stops. max_bad: share of unusable examples before it stops.
@@ -105,6 +106,7 @@ class TrainConfig:
     seed: int = 0
     dtype: Dtype = "auto"
     compile: bool = False
+    shard: Literal["all", "node"] = "all"
     checkpointing: bool = False
     tensorboard: bool = False
     deterministic: bool = False

@@ -102,7 +102,7 @@ class _Run:
         self.memory = check_memory(spec, compute, config.batch, place.ranks, average, config.checkpointing, held, trained)
         self.work = 3 * operations(spec)  # of one example, forward and backward
         self.model = model.to(self.device).train()
-        shard(self.model, compute, place)
+        shard(self.model, compute, place, config.shard)
         run = torch.compile(model, dynamic=False) if config.compile else model
         self.losses = Losses(model, run, tasks, config.loss_weights, self.compute)
         self.optimizer = adamw(model, config)

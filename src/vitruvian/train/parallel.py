@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Literal, TypeAlias, cast
 
 import torch
 import torch.distributed as dist
@@ -23,6 +23,8 @@ from vitruvian.device import Compute
 from vitruvian.errors import UsageError
 from vitruvian.model.vit import Block
 
+Over: TypeAlias = Literal["all", "node"]
+
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 
 
@@ -33,6 +35,7 @@ class World:
     rank: int = 0
     ranks: int = 1
     local: int = 0  # among those of this machine
+    together: int = 1  # how many of them this machine has
 
     @property
     def first(self) -> bool:
@@ -48,10 +51,10 @@ def world() -> World:
         return World()
     try:
         rank, ranks, local = (int(cast(str, value)) for value in given)
+        return World(rank, ranks, local, int(os.environ.get("LOCAL_WORLD_SIZE", ranks)))
     except (TypeError, ValueError):
         told = ", ".join(f"{name}={value}" for name, value in zip(names, given, strict=True))
         raise UsageError(f"the environment says {told}. Fix: start with torchrun, or unset them.") from None
-    return World(rank, ranks, local)
 
 
 @contextmanager
@@ -72,14 +75,16 @@ def joined(device: torch.device) -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def shard(model: nn.Module, compute: Compute, place: World) -> None:
-    """Share out the weights over all ranks, in place; every rank must hold the same ones. Nothing for a single process.
+def shard(model: nn.Module, compute: Compute, place: World, over: Over = "all") -> None:
+    """Share out the weights, in place; every rank must hold the same ones. Nothing for a single process.
 
-    In bf16 the gathered weights are bf16, the sums of gradients float32.
+    over: `all` ranks, or those of each `node`, so that only sums of gradients go between nodes. In bf16 the gathered weights
+    are bf16, the sums of gradients float32. UsageError for nodes of unequal numbers of ranks.
     """
     if place.ranks == 1:
         return
-    mesh = init_device_mesh(compute.device.type, (place.ranks,))
+    sizes = _mesh(place, over)
+    mesh = init_device_mesh(compute.device.type, sizes, mesh_dim_names=("nodes", "ranks")[-len(sizes) :])
     gathered = compute.dtype if compute.dtype != torch.float32 else None
     policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for module in model.modules():
@@ -88,14 +93,18 @@ def shard(model: nn.Module, compute: Compute, place: World) -> None:
     fully_shard(model, mesh=mesh, mp_policy=policy)
 
 
+def _mesh(place: World, over: Over) -> tuple[int, ...]:
+    if over == "all" or place.together == place.ranks:
+        return (place.ranks,)
+    if place.ranks % place.together:
+        told = f"{place.ranks} ranks, {place.together} of them on this node"
+        raise UsageError(f"shard 'node' with {told}. Allowed: equal numbers on all nodes. Fix: shard 'all'.")
+    return place.ranks // place.together, place.together
+
+
 def whole(value: Tensor) -> Tensor:
     """A plain tensor of what may lie in parts; every rank must ask."""
     return value.full_tensor() if isinstance(value, DTensor) else value
-
-
-def parts(values: Any) -> list[Tensor]:
-    """What this rank holds of each tensor, as plain tensors that share its memory."""
-    return [value.to_local() if isinstance(value, DTensor) else value for value in values]
 
 
 def any_rank(said: bool, device: torch.device) -> bool:
