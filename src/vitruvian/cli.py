@@ -640,13 +640,16 @@ def curate(
     all_scores: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     shard_size: int = 1000,
     patience: float = 120,
+    report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    allow_private: tuple[str, ...] = (),
 ) -> int:
     """Any pile of images -> shards of the people in it, and a ledger that says of every image what became of it and why.
 
     The same command goes on where it was stopped. `vitruvian curate tune OUT` decides again with other thresholds.
 
     Args:
-        sources: Folders (searched recursively), glob patterns, files, shards (*.tar), or lists of paths (.csv .jsonl .parquet).
+        sources: Folders (searched recursively), glob patterns, files, shards (*.tar), or lists (.csv .jsonl .parquet) of
+            paths or URLs.
         out: Folder of ledger/*.parquet and shards/*.tar.
         workers: Processes; 0 works in this one.
         min_side: Of the image, in pixels; 300 if left out.
@@ -666,20 +669,25 @@ def curate(
         all_scores: Every model scores every image, also what is dropped, so that tune can move any threshold.
         shard_size: Images of a shard.
         patience: Seconds that an image may take before it is given up.
+        report: Also write OUT/report.html: the funnel, scores beside their thresholds, samples of what was kept and dropped.
+        allow_private: Hosts or networks (10.0.0.0/8) of URLs that may be private; none is fetched from otherwise.
     """
     from vitruvian.curate.command import run
+    from vitruvian.curate.fetch import Manners
 
     limits = {
         "side": min_side, "aspect": max_aspect, "colour": min_colour, "contrast": min_contrast, "sharpness": min_sharpness,
         "hash_distance": hash_distance, "watermark": max_watermark, "text": max_text, "artistic": max_artistic,
         "person": person_score, "box": person_box,
     }  # fmt: skip
-    return run(sources, out, limits, scorers, detector, device, all_scores, shard_size, workers, patience)
+    return run(sources, out, limits, scorers, detector, device, all_scores, shard_size, workers, patience, report,
+               Manners(allow=allow_private))  # fmt: skip
 
 
 def curate_tune(
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
     out: Path | None = None,
+    report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     workers: int = 1,
     min_side: float | None = None,
     max_aspect: float | None = None,
@@ -698,6 +706,7 @@ def curate_tune(
     Args:
         run: Folder (--out) of a run that has finished.
         out: Write the new ledger and its shards here; without it only the counts are shown.
+        report: Also write OUT/report.html.
         workers: Processes that write shards.
         min_side: As of `vitruvian curate`; what is left out is as it was in the run.
         max_aspect: Likewise.
@@ -718,7 +727,7 @@ def curate_tune(
         "hash_distance": hash_distance, "watermark": max_watermark, "text": max_text, "artistic": max_artistic,
         "person": person_score, "box": person_box,
     }  # fmt: skip
-    return tune(run, limits, out, workers)
+    return tune(run, limits, out, workers, report)
 
 
 def models() -> int:

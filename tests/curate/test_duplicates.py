@@ -9,7 +9,7 @@ from piles import jpeg, picture
 
 from vitruvian.curate.duplicates import find_twins, near_pairs
 from vitruvian.curate.integrity import open_image
-from vitruvian.curate.looks import looks_of, perceptual_hash
+from vitruvian.curate.looks import looks_of
 
 
 @pytest.mark.parametrize("limit", [1, 4, 7])
@@ -43,7 +43,7 @@ def test_a_copy_takes_the_place_of_a_better_one_that_is_dropped() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_hash_knows_a_picture_again(seed: int) -> None:
     def hash_of(content: bytes) -> int:
-        return int(perceptual_hash(open_image(content, "").view.pixels), 16)
+        return int(looks_of(open_image(content, "").view.pixels)["phash"], 16)
 
     image = picture(seed)
     own = hash_of(jpeg(image))

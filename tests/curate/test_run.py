@@ -199,3 +199,13 @@ def test_what_is_kept_feeds_pretraining(reference: Path, tmp_path: Path) -> None
     words = [str(reference / "shards" / "*.tar"), "--out", str(tmp_path / "run"), "--size", "tiny", "--resolution", "32"]
     words += ["--steps", "2", "--batch", "2", "--lr", "0.01", "--warmup", "1", "--workers", "0", "--device", "cpu"]
     assert main(["pretrain", *words]) == 0
+
+
+def test_the_report_shows_every_stage_and_what_it_took(pile: Path, reference: Path) -> None:
+    words = [str(pile), "--out", str(reference), "--scorers", RED, "--shard-size", "4", "--workers", "0", "--report"]
+    assert main(["curate", *words]) == 0
+    page = (reference / "report.html").read_text()
+    assert "Dropped by decode (11)" in page
+    assert "Dropped by duplicate" in page
+    assert page.count("data:image/jpeg") >= 10
+    assert "script&gt;" not in page and "<script" not in page

@@ -8,17 +8,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vitruvian.curate.limits import DUPLICATE, PACK, READ, Limits
+from vitruvian.curate.fetch import Manners
+from vitruvian.curate.limits import Limits
 from vitruvian.curate.place import Place
-from vitruvian.curate.run import Outcome, curate
-from vitruvian.curate.settings import DEFAULT, Settings, stages_of
+from vitruvian.curate.report import write_report
+from vitruvian.curate.run import USUAL, Outcome, curate, read_ledger
+from vitruvian.curate.settings import DEFAULT, Settings, funnel
 from vitruvian.curate.tune import decide_again, tuned
 from vitruvian.errors import UsageError
 
 
 def run(
     sources: Sequence[str], out: Path, limits: Mapping[str, float | None], scorers: Sequence[str] | None, detector: str,
-    device: str, all_scores: bool, shard_size: int, workers: int, patience: float,
+    device: str, all_scores: bool, shard_size: int, workers: int, patience: float, report: bool = False,
+    manners: Manners = USUAL,
 ) -> int:  # fmt: skip
     """Curate, and print the funnel. limits: fields of `Limits`, None where not given. Returns 0."""
     _check(workers)
@@ -26,17 +29,26 @@ def run(
         raise UsageError(f"shard-size {shard_size}. Allowed: 1, 2, 3, ...")
     chosen = DEFAULT if scorers is None else tuple(scorers)
     settings = Settings(Limits().but(**limits), chosen, detector, device, all_scores, shard_size)
-    outcome = curate(sources, out, settings, workers, patience, Console(stderr=True))
+    outcome = curate(sources, out, settings, workers, patience, Console(stderr=True), manners)
     if outcome.before:
         print(f"{out}: finished before; its ledger stands")
     _print(outcome, settings)
     print(f"ledger: {Place(out).ledger}, shards: {Place(out).shards}")
+    if report:
+        _report(out, settings)
     return 0
 
 
-def tune(run: Path, limits: Mapping[str, float | None], out: Path | None, workers: int) -> int:
+def _report(out: Path, settings: Settings) -> None:
+    write_report(out / "report.html", read_ledger(out), settings)
+    print(f"report: {out / 'report.html'}")
+
+
+def tune(run: Path, limits: Mapping[str, float | None], out: Path | None, workers: int, report: bool = False) -> int:
     """Decide again, print both funnels, and with `out` write the new set. Returns 0."""
     _check(workers)
+    if report and out is None:
+        raise UsageError("--report describes what is written. Fix: give --out.")
     again = decide_again(run, {name: value for name, value in limits.items() if value is not None})
     print(f"{'stage':12}{'before':>9}{'now':>9}")
     now = Counter(verdict.stage for verdict in again.verdicts)
@@ -46,6 +58,8 @@ def tune(run: Path, limits: Mapping[str, float | None], out: Path | None, worker
     if out is not None:
         outcome = tuned(again, out, workers, Console(stderr=True))
         print(f"{outcome.kept:,} images in {Place(out).shards}, ledger: {Place(out).ledger}")
+        if report:
+            _report(out, again.settings)
     return 0
 
 
@@ -59,9 +73,3 @@ def _print(outcome: Outcome, settings: Settings) -> None:
     for name in funnel(settings):
         if outcome.stages.get(name):
             print(f"  {name:12}{outcome.stages[name]:>9,} dropped")
-
-
-def funnel(settings: Settings) -> list[str]:
-    """Names of all stages, in their order."""
-    looks = [stage.name for stage in settings.limits.looks()]
-    return [READ, *looks, DUPLICATE, *(stage.name for stage in stages_of(settings)), PACK]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vitruvian.curate.duplicates import Fate, find_twins
-from vitruvian.curate.limits import DUPLICATE, READ, Bound, Limits, Stage
+from vitruvian.curate.limits import DUPLICATE, UNREAD, Bound, Limits, Stage
 from vitruvian.curate.record import PEOPLE, Row
 
 
@@ -61,8 +61,8 @@ def decide(rows: Sequence[Row], limits: Limits, stages: Sequence[Stage]) -> Deci
 
 
 def _by_looks(row: Row, limits: Limits) -> Verdict | None:
-    if row["stage"] == READ:
-        return Verdict(READ, row["reason"])
+    if row["stage"] in UNREAD:
+        return Verdict(row["stage"], row["reason"])
     return next((Verdict(s.name, _why(b, row)) for s in limits.looks() if (b := s.failed(row))), None)
 
 
@@ -103,7 +103,7 @@ def _twin(rows: Sequence[Row], place: int, first: int, distance: int) -> Verdict
 def share_scores(rows: Sequence[Row], stages: Sequence[Stage]) -> None:
     """Give exact copies the scores of the one that was measured."""
     names = {"boxes", *PEOPLE, *(bound.score for stage in stages for bound in stage.bounds)}
-    there = [place for place, row in enumerate(rows) if row["stage"] != READ]
+    there = [place for place, row in enumerate(rows) if row["stage"] not in UNREAD]
     measured = _scores_by_content(rows, there, stages)
     for place in there:
         known = measured[rows[place]["sha256"]]

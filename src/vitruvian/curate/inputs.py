@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vitruvian.curate.fetch import is_url
 from vitruvian.curate.record import Row, read_rows
 from vitruvian.data.fetch import expand as expand_braces
 from vitruvian.errors import InputError, UsageError
@@ -16,14 +17,14 @@ from vitruvian.predict.images import EXTENSIONS
 from vitruvian.predict.sources import Problem
 from vitruvian.predict.sources import expand as expand_files
 
-PATHS, LICENCES = ("path", "file", "image"), ("licence", "license")  # columns of lists, and fields of the JSON in shards
+PATHS, LICENCES = ("path", "file", "image", "url"), ("licence", "license")  # columns of lists, and fields of the JSON in shards
 
 
 def list_inputs(given: Sequence[str], out: Path) -> list[Row]:
     """One row for every input, in order, each source once; `problem` says why one cannot be used.
 
     Folders (searched recursively), globs, files, shards (`*.tar`, `a-{000..012}.tar`), and lists (`.csv`, `.jsonl`, `.parquet`
-    with a column `path`, and `licence` where it is known; paths are relative to the list). out: not searched.
+    with a column `path` or `url`, and `licence` where it is known; paths are relative to the list). out: not searched.
     UsageError for a source that is not there at all.
     """
     if not given:
@@ -121,6 +122,8 @@ def _in_list(path: Path, read: Callable[[Path], Iterator[Any]]) -> Iterator[Row]
         name = _first(told, PATHS) if isinstance(told, Mapping) else None
         if name is None:
             yield entry(f"{path}:{number}", problem=f"row without {' or '.join(PATHS)}")
+        elif is_url(name):
+            yield entry(name, licence=_first(told, LICENCES))
         else:
             place = str(path.parent / Path(name).expanduser())
             yield entry(place, place, licence=_first(told, LICENCES))

@@ -8,11 +8,11 @@ import warnings
 from functools import cache
 from typing import NamedTuple
 
-import cv2
 from PIL import Image, UnidentifiedImageError
 
 from vitruvian.curate.scorer import View
 from vitruvian.errors import VitruvianError
+from vitruvian.geometry import shrink
 from vitruvian.predict.images import MAX_PIXELS, MAX_SIDE, MIN_SIDE, from_pillow
 
 LONGEST = 1024  # px of the views that scorers see
@@ -156,12 +156,7 @@ def _view(image: Image.Image) -> View:
         pixels = from_pillow(image).pixels
     except Exception as error:  # as above; from_pillow tells of all that it foresees
         raise Refusal("damaged", _line(error)) from error
-    height, width = pixels.shape[:2]
-    scale = LONGEST / max(height, width)
-    if scale < 1:
-        target = (max(1, round(width * scale)), max(1, round(height * scale)))
-        pixels = cv2.resize(pixels, target, interpolation=cv2.INTER_AREA)
-    return View(pixels, size)
+    return View(shrink(pixels, LONGEST), size)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

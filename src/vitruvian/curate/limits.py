@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from vitruvian.errors import UsageError
 
-READ, DUPLICATE, PACK = "decode", "duplicate", "pack"  # stages that no score of a single image decides
+FETCH, READ, DUPLICATE, PACK = "fetch", "decode", "duplicate", "pack"  # stages that no score of a single image decides
+UNREAD = (FETCH, READ)
 PERSON = "person"
 SIGNS = {"least": ">=", "most": "<=", "above": ">"}
 

@@ -54,6 +54,10 @@ class Place:
         """One shard of kept images."""
         return self.shards / f"{number:06d}.tar"
 
+    def store(self, number: int) -> Path:
+        """What was fetched, one image after the other; the ledger tells the places."""
+        return self.out / "fetched" / f"{number:06d}.bin"
+
     @property
     def finished(self) -> bool:
         """Whether the ledger is complete."""

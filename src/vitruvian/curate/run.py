@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vitruvian.curate.decide import KEPT, Verdict, decide, share_scores
+from vitruvian.curate.fetch import Fetcher, Manners, fetch, is_url
 from vitruvian.curate.inputs import list_inputs
 from vitruvian.curate.limits import PACK
 from vitruvian.curate.place import Place
@@ -40,6 +41,8 @@ from vitruvian.curate.settings import Settings, make_scorers, stages_of
 from vitruvian.errors import UsageError
 
 CHUNK = 64  # images of a task
+FETCHED = 256  # addresses whose answers go into one file
+USUAL = Manners()
 LEDGER_ROWS = 100_000  # of one file
 
 
@@ -68,6 +71,7 @@ def curate(
     workers: int = 1,
     patience: float = 120,
     console: Console | None = None,
+    manners: Manners = USUAL,
 ) -> Outcome:
     """Curate `sources` into `out`; the same call goes on where one was stopped. UsageError for wrong words."""
     place = Place(out)
@@ -78,7 +82,7 @@ def curate(
         place.begin(told)
         if place.finished:
             return Outcome(dict(place.told() or {}).get("stages", {}), before=True)
-        run = Run(place, settings, workers, patience, console)
+        run = Run(place, settings, workers, patience, console, manners)
         rows = run.measure(run.listed(found if found is not None else list_inputs(sources, out)))
         stages = run.finish(rows)
         place.tell(told | {"stages": stages})
@@ -95,12 +99,26 @@ class Run:
     workers: int
     patience: float
     console: Console | None
+    manners: Manners = USUAL
 
     def listed(self, found: Sequence[Row]) -> list[Row]:
         """The listing of the first start: what came into the folders since then belongs to another run."""
         if not is_whole(self.place.inputs):
             write_rows(self.place.inputs, found, input_schema())
-        return read_rows(self.place.inputs)
+        return self._fetched(read_rows(self.place.inputs))
+
+    def _fetched(self, inputs: list[Row]) -> list[Row]:
+        """With the places of what had to be fetched. That happens in this process: a host is one host to all workers."""
+        far = [one for one in inputs if is_url(one["source"]) and not one["problem"]]
+        fetcher = Fetcher(self.manners)
+        for number, begin in enumerate(range(0, len(far), FETCHED)):
+            target = self.place.part("fetch", number)
+            if not is_whole(target):
+                part = fetch(far[begin : begin + FETCHED], self.place.store(number), fetcher, self.manners.threads)
+                write_rows(target, part, input_schema())
+            for row in read_rows(target):
+                inputs[row["index"]] = row
+        return inputs
 
     def measure(self, inputs: list[Row]) -> list[Row]:
         """All that decides, of every input. Models see what is open until nothing is."""

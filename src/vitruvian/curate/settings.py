@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vitruvian.curate.limits import PERSON, Limits, Stage
+from vitruvian.curate.limits import DUPLICATE, PACK, PERSON, UNREAD, Limits, Stage
 from vitruvian.curate.scorer import Scorer, plug_in
 from vitruvian.errors import unknown_name
 
@@ -17,7 +17,7 @@ class Settings:
     all_scores: every scorer sees every image that can be decoded, also what another stage drops."""
 
     limits: Limits = field(default_factory=Limits)
-    scorers: tuple[str, ...] = (PERSON,)
+    scorers: tuple[str, ...] = ("marks", PERSON)
     detector: str = "auto"
     device: str = "auto"
     all_scores: bool = False
@@ -39,7 +39,16 @@ def _people(settings: Settings) -> Scorer:
     return People(settings)
 
 
-SCORERS: dict[str, tuple[tuple[str, ...], Callable[[Settings], Scorer]]] = {PERSON: ((PERSON,), _people)}
+def _marks(settings: Settings) -> Scorer:
+    from vitruvian.curate.marks import Marks
+
+    return Marks(settings)
+
+
+SCORERS: dict[str, tuple[tuple[str, ...], Callable[[Settings], Scorer]]] = {
+    "marks": (("watermark", "text", "artistic"), _marks),
+    PERSON: ((PERSON,), _people),
+}
 
 
 DEFAULT = tuple(SCORERS)
@@ -57,6 +66,12 @@ def stages_of(settings: Settings) -> tuple[Stage, ...]:
         built_in = SCORERS.get(name)
         out += [settings.limits.stage(one) for one in built_in[0]] if built_in else plug_in(name).stages
     return tuple(out)
+
+
+def funnel(settings: Settings) -> list[str]:
+    """Names of all stages, in their order."""
+    looks = [stage.name for stage in settings.limits.looks()]
+    return [*UNREAD, *looks, DUPLICATE, *(stage.name for stage in stages_of(settings)), PACK]
 
 
 def _checked(settings: Settings) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from vitruvian.curate.decide import Verdict, decide
-from vitruvian.curate.limits import READ, count_people
+from vitruvian.curate.limits import UNREAD, count_people
 from vitruvian.curate.place import Place
 from vitruvian.curate.record import Row
 from vitruvian.curate.run import Outcome, Run, read_ledger
@@ -40,7 +40,7 @@ def decide_again(run: Path, limits: dict[str, float]) -> Again:
     settings = settings_of(told)
     settings = replace(settings, limits=settings.limits.but(**limits))
     before = Counter(row["stage"] for row in ledger)
-    rows = [{**row, "problem": None, "stage": READ if row["stage"] == READ else ""} for row in ledger]
+    rows = [{**row, "problem": None, "stage": row["stage"] if row["stage"] in UNREAD else ""} for row in ledger]
     for row in rows:
         count_people(row, settings.limits)
     decided = decide(rows, settings.limits, stages_of(settings))

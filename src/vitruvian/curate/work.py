@@ -13,9 +13,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from vitruvian.curate.fetch import is_url
 from vitruvian.curate.integrity import Opened, Refusal, open_image
-from vitruvian.curate.limits import READ, count_people
-from vitruvian.curate.looks import looks_of, perceptual_hash
+from vitruvian.curate.limits import FETCH, READ, count_people
+from vitruvian.curate.looks import looks_of
 from vitruvian.curate.record import Row, rounded, unwritable
 from vitruvian.curate.scorer import Scorer, View
 from vitruvian.curate.settings import Settings, make_scorers
@@ -37,6 +38,8 @@ def look(inputs: Iterable[Row], poisoned: frozenset[int], tell: Telling) -> list
             row |= _looked_at(one, poisoned)
         except Refusal as refusal:
             row |= {"stage": READ, "reason": str(refusal)}
+        if is_url(one["source"]) and one["problem"]:
+            row |= {"stage": FETCH, "reason": one["problem"]}
         rows.append(rounded(row))
     return rows
 
@@ -47,14 +50,18 @@ def _looked_at(one: Row, poisoned: frozenset[int]) -> Row:
     try:
         if one["index"] in poisoned:
             raise Refusal("crash", "the decoder died of it, or did not come to an end, twice")
-        opened = open_image(content, one["source"])
+        opened = open_image(content, _name(one))
     except Refusal as refusal:
         return known | {"stage": READ, "reason": str(refusal)}
     view = opened.view
     height, width = view.size
     size = {"width": width, "height": height, "side": float(min(view.size)), "aspect": max(view.size) / min(view.size)}
-    looks = {"phash": perceptual_hash(view.pixels)} | looks_of(view.pixels)
-    return known | {"format": opened.format} | size | looks
+    return known | {"format": opened.format} | size | looks_of(view.pixels)
+
+
+def _name(one: Row) -> str:
+    """Whose ending must fit; addresses of the web end in whatever they like."""
+    return "" if is_url(one["source"]) else str(one["source"])
 
 
 def read_input(one: Row) -> bytes:
@@ -102,7 +109,7 @@ def _score(inputs: Sequence[Row], scorers: Sequence[Scorer], settings: Settings,
 
 def _again(one: Row) -> Opened:
     """An image that was looked at before, if it is still the same."""
-    return open_image(_same(one), one["source"])
+    return open_image(_same(one), _name(one))
 
 
 def _same(one: Row) -> bytes:
