@@ -21,9 +21,9 @@ from vitruvian.curate.settings import Settings
 GOOD = jpeg(picture(1))
 WANTED = {
     "/good.jpg": "", "/moved.jpg": "", "/lies-about-type.jpg": "", "/gone.jpg": "http-404", "/fails.jpg": "http-500",
-    "/loop.jpg": "redirects",
-    "/inward.jpg": "private-address", "/short.jpg": "truncated", "/secret/a.jpg": "robots",
-    "/noai.jpg": "opt-out", "/tdm.jpg": "opt-out", "/hangs.jpg": "timeout", "/breaks.jpg": "connection", "/to-file.jpg": "bad-url",
+    "/loop.jpg": "redirects", "/inward.jpg": "private-address", "/short.jpg": "truncated", "/secret/a.jpg": "robots",
+    "/noai.jpg": "opt-out", "/tdm.jpg": "opt-out", "/hangs.jpg": "timeout", "/breaks.jpg": "connection",
+    "/to-file.jpg": "bad-url",
 }  # fmt: skip
 
 

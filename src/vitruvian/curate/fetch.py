@@ -1,6 +1,8 @@
-"""URLs -> bytes, politely and warily: robots.txt and opt-outs honoured, few requests to a host at once, no private address,
-bounds on everything. The network is trusted with nothing: every redirect is checked as the first address was, and the address that was
-checked is the one that is connected to."""
+"""URLs -> bytes, politely and warily: robots.txt and opt-outs honoured, few requests to a host at once, bounds on everything.
+
+The network is trusted with nothing: no private address is asked, every redirect is checked as the first address was, and the
+address that was checked is the one that is connected to.
+"""
 
 from __future__ import annotations
 
