@@ -642,6 +642,7 @@ def curate(
     patience: float = 120,
     report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     allow_private: tuple[str, ...] = (),
+    ray: str | None = None,
 ) -> int:
     """Any pile of images -> shards of the people in it, and a ledger that says of every image what became of it and why.
 
@@ -671,6 +672,7 @@ def curate(
         patience: Seconds that an image may take before it is given up.
         report: Also write OUT/report.html: the funnel, scores beside their thresholds, samples of what was kept and dropped.
         allow_private: Hosts or networks (10.0.0.0/8) of URLs that may be private; none is fetched from otherwise.
+        ray: Work on Ray Data instead: local, or the address of a cluster that sees the same folders (auto finds one).
     """
     from vitruvian.curate.command import run
     from vitruvian.curate.fetch import Manners
@@ -681,7 +683,7 @@ def curate(
         "person": person_score, "box": person_box,
     }  # fmt: skip
     return run(sources, out, limits, scorers, detector, device, all_scores, shard_size, workers, patience, report,
-               Manners(allow=allow_private))  # fmt: skip
+               Manners(allow=allow_private), ray)  # fmt: skip
 
 
 def curate_tune(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import struct
 import zlib
 from pathlib import Path
@@ -90,6 +92,15 @@ class Redness:
 
     def score(self, batch: list[View]) -> list[Scores]:
         return [{"red": float(view.pixels[..., 0].mean()) / 255} for view in batch]
+
+
+class Poison(Redness):
+    """One that dies of a certain picture, as a decoder with a fault might."""
+
+    def score(self, batch: list[View]) -> list[Scores]:
+        if any(view.size == (333, 444) for view in batch):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().score(batch)
 
 
 RED = f"{__name__}:Redness"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import subprocess
@@ -129,27 +128,13 @@ def test_a_killed_run_goes_on_to_the_same_ledger(pile: Path, reference: Path, tm
     assert shards_of(out) == shards_of(reference)
 
 
-class Poison:
-    """A scorer that dies of one picture, as a decoder with a fault might."""
-
-    model, cost = "classical", 0.1
-    from piles import Redness as _Redness
-
-    stages = _Redness.stages
-
-    def score(self, batch: list[Any]) -> list[dict[str, float]]:
-        if any(view.size == (333, 444) for view in batch):
-            os.kill(os.getpid(), signal.SIGSEGV)
-        return self._Redness().score(batch)
-
-
 def test_an_image_that_kills_its_worker_costs_itself_alone(tmp_path: Path) -> None:
     folder = tmp_path / "pile"
     folder.mkdir()
     for number in range(5):
         (folder / f"{number}.jpg").write_bytes(jpeg(picture(number)))
     (folder / "poison.jpg").write_bytes(jpeg(picture(7, (333, 444))))
-    outcome = curate([str(folder)], tmp_path / "out", Settings(scorers=("test_run:Poison",)), workers=1)
+    outcome = curate([str(folder)], tmp_path / "out", Settings(scorers=("piles:Poison",)), workers=1)
     last = read_ledger(tmp_path / "out")[-1]
     assert (outcome.total, outcome.stages["decode"]) == (6, 1)
     assert last["source"].endswith("poison.jpg")

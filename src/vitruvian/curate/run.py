@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vitruvian.curate.cluster import left_over, perform_on_ray
 from vitruvian.curate.decide import KEPT, Verdict, decide, share_scores
 from vitruvian.curate.fetch import Fetcher, Manners, fetch, is_url
 from vitruvian.curate.inputs import list_inputs
@@ -72,6 +73,7 @@ def curate(
     patience: float = 120,
     console: Console | None = None,
     manners: Manners = USUAL,
+    ray: str | None = None,
 ) -> Outcome:
     """Curate `sources` into `out`; the same call goes on where one was stopped. UsageError for wrong words."""
     place = Place(out)
@@ -82,7 +84,7 @@ def curate(
         place.begin(told)
         if place.finished:
             return Outcome(dict(place.told() or {}).get("stages", {}), before=True)
-        run = Run(place, settings, workers, patience, console, manners)
+        run = Run(place, settings, workers, patience, console, manners, ray)
         rows = run.measure(run.listed(found if found is not None else list_inputs(sources, out)))
         stages = run.finish(rows)
         place.tell(told | {"stages": stages})
@@ -100,6 +102,7 @@ class Run:
     patience: float
     console: Console | None
     manners: Manners = USUAL
+    ray: str | None = None
 
     def listed(self, found: Sequence[Row]) -> list[Row]:
         """The listing of the first start: what came into the folders since then belongs to another run."""
@@ -160,9 +163,16 @@ class Run:
             for number, (target, part) in enumerate(zip(targets, parts, strict=True))
             if not is_whole(target)
         ]
-        for _ in self._watched(perform(tasks, min(self.workers, len(tasks)), self.patience), kind, len(parts), len(tasks)):
+        for _ in self._watched(self._perform(tasks), kind, len(parts), len(tasks)):
             pass
         return [row for target in targets for row in read_rows(target)]
+
+    def _perform(self, tasks: list[Task]) -> Iterator[Task]:
+        """What a cluster has lost for good, as by an image that kills whoever reads it, is done here, where that is named."""
+        if self.ray and tasks:
+            yield from perform_on_ray(tasks, self.workers, self.ray)
+            tasks = left_over(tasks)
+        yield from perform(tasks, min(max(self.workers, 1 if self.ray else 0), len(tasks)), self.patience)
 
     def _watched(self, tasks: Iterator[Task], kind: str, total: int, left: int) -> Iterator[Task]:
         columns = (TextColumn(f"{kind:8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

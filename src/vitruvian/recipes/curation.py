@@ -37,13 +37,14 @@ from vitruvian.synth.frames import frame_view
 from vitruvian.synth.marks import PACKAGED, caption, draw_as, watermark
 from vitruvian.synth.marks.styles import LEARNED
 from vitruvian.types import Array
-from vitruvian.weights.marks import Marks, save_marks
+from vitruvian.weights.marks import Marks, load_marks, save_marks
 
 SIDE = 224  # px of a training picture
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
+COLLAGES = 0.33
 IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
 HELD_OUT = 6  # every so many backgrounds
-CHANCES = {"clean": 0.38, "watermark": 0.26, "text": 0.18, "artistic": 0.18}
+CHANCES = {"clean": 0.34, "watermark": 0.36, "text": 0.15, "artistic": 0.15}
 
 
 def split(photos: Backgrounds) -> tuple[Backgrounds, Backgrounds]:
@@ -64,7 +65,20 @@ class CleanPictures:
     people: tuple[Array, ...] = ()
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
-        """(H, W, 3) uint8."""
+        """(H, W, 3) uint8. A third is put together of four smaller ones: photos are mostly finer than what is packaged."""
+        if rng.random() < COLLAGES:
+            half = (size[0] // 2, size[1] // 2)
+            rows = [np.concatenate([self._turned(rng, half) for _ in range(2)], 1) for _ in range(2)]
+            rest = ((0, size[0] - 2 * half[0]), (0, size[1] - 2 * half[1]), (0, 0))
+            return np.pad(np.concatenate(rows), rest, mode="edge")
+        return self._turned(rng, size)
+
+    def _turned(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
+        if rng.random() < 0.8:
+            return self._window(rng, size)
+        return np.ascontiguousarray(np.rot90(self._window(rng, size[::-1]), int(rng.choice([1, 3]))))
+
+    def _window(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
         if self.people and rng.random() < 0.35:
             person = self.people[int(rng.integers(len(self.people)))]
             return Backgrounds((person,), ("",)).window(rng, size, (1.0, 1.8))
@@ -89,15 +103,16 @@ class Example(NamedTuple):
     masks: Array
 
 
-def example(clean: CleanPictures, rng: np.random.Generator, size: tuple[int, int]) -> Example:
-    """One picture as it is learned from."""
+def example(clean: CleanPictures, rng: np.random.Generator, size: tuple[int, int], spared: bool = False) -> Example:
+    """One picture as it is learned from. spared: the same without its watermark, clean by its name."""
     kind = str(rng.choice(list(CHANCES), p=list(CHANCES.values())))
     picture, masks = clean.draw(rng, size), np.zeros((2, *size), np.float32)
     before = rng.random() < 0.5  # marks are put on photos that are worse or better than themselves
     if before and kind != "artistic":
         picture = degrade(picture, rng)
     if kind == "watermark":
-        picture, masks[0] = watermark(picture, PACKAGED, rng)
+        marked, mask = watermark(picture, PACKAGED, rng)
+        picture, masks[0], kind = (picture, masks[0], "clean") if spared else (marked, mask, kind)
     elif kind == "text":
         picture, masks[1] = caption(picture, PACKAGED, rng)
     elif kind == "artistic":
@@ -124,10 +139,17 @@ class Stream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         info = get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
         while True:
-            one = example(self.clean, rng, (SIDE, SIDE))
-            shares = F.avg_pool2d(torch.from_numpy(one.masks)[None], STRIDE)[0]
-            kinds = torch.tensor([one.masks[0].any(), one.masks[1].any(), one.kind == "artistic"], dtype=torch.float32)
-            yield torch.from_numpy(one.picture).permute(2, 0, 1), shares, kinds
+            seed = int(rng.integers(1 << 62))
+            one = example(self.clean, np.random.default_rng(seed), (SIDE, SIDE))
+            yield _tensors(one)
+            if one.kind == "watermark" and rng.random() < 0.5:
+                yield _tensors(example(self.clean, np.random.default_rng(seed), (SIDE, SIDE), spared=True))
+
+
+def _tensors(one: Example) -> tuple[Tensor, Tensor, Tensor]:
+    shares = F.avg_pool2d(torch.from_numpy(one.masks)[None], STRIDE)[0]
+    kinds = torch.tensor([one.masks[0].any(), one.masks[1].any(), one.kind == "artistic"], dtype=torch.float32)
+    return torch.from_numpy(one.picture).permute(2, 0, 1), shares, kinds
 
 
 def loss_of(net: MarkNet, places: Tensor, shares: Tensor, kinds: Tensor) -> Tensor:
@@ -139,10 +161,10 @@ def loss_of(net: MarkNet, places: Tensor, shares: Tensor, kinds: Tensor) -> Tens
     return 2 * local + whole
 
 
-def fit(stream: Stream, steps: int, batch: int, lr: float, workers: int) -> MarkNet:
-    """Train; returns the mean of the weights over the last steps."""
+def fit(stream: Stream, steps: int, batch: int, lr: float, workers: int, start: Path | None = None) -> MarkNet:
+    """Train, from `start` where that is given; returns the mean of the weights over the last steps."""
     torch.manual_seed(0)
-    net = MarkNet()
+    net = MarkNet() if start is None else load_marks(start, fused=False).net.train()
     mean, bf16 = copy.deepcopy(net), choose_compute("cpu").dtype == torch.bfloat16
     optimiser = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.15)
@@ -178,15 +200,17 @@ def _follow(mean: MarkNet, net: MarkNet, keep: float) -> None:
 
 
 def judge(net: MarkNet, clean: CleanPictures, count: int, seed: int) -> tuple[tuple[float, ...], dict[str, float]]:
-    """The lines that give away GIVEN_AWAY of clean pictures, and the share of each kind of mark that lies above its line."""
+    """Lines that give away at most GIVEN_AWAY of clean pictures, and the share of each kind of mark above its own."""
     rng, marks = np.random.default_rng(seed), Marks(net, (0.0,) * len(OUTPUTS))
     logits: dict[str, list[Tensor]] = {kind: [] for kind in CHANCES}
-    for _ in range(count):
-        size = (384, 512) if rng.random() < 0.5 else (512, 384)
-        one = example(clean, rng, size)
+    plain: dict[bool, list[Tensor]] = {True: [], False: []}
+    for number in range(count):
+        soft = number % 2 == 0  # packaged photos enlarged to a usual size, or as fine as photos are
+        one = example(clean, rng, ((384, 512) if rng.random() < 0.5 else (512, 384)) if soft else (256, 256))
         logits[one.kind].append(marks.logits(one.picture))
-    plain = torch.stack(logits["clean"])
-    lines = torch.quantile(plain, 1 - GIVEN_AWAY, dim=0)
+        if one.kind == "clean":
+            plain[soft].append(logits[one.kind][-1])
+    lines = torch.stack([torch.quantile(torch.stack(some), 1 - GIVEN_AWAY, dim=0) for some in plain.values()]).amax(0)
     found = {
         kind: float((torch.stack(logits[kind])[:, number] > lines[number]).float().mean())
         for number, kind in enumerate(OUTPUTS)
@@ -199,6 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of marks.safetensors")
     parser.add_argument("--synth", type=Path, help="geometry of synthetic people, for clean pictures with people")
+    parser.add_argument("--start", type=Path, help="weights to go on from, instead of none")
+    parser.add_argument("--seed", type=int, default=3, help="of the examples")
     parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=4e-3)
@@ -210,7 +236,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     learned, judged = split(Backgrounds.load())
     people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
     fifth = len(people) // 5
-    net = fit(Stream(CleanPictures(learned, people[fifth:]), 3), chosen.steps, chosen.batch, chosen.lr, chosen.workers)
+    net = fit(
+        Stream(CleanPictures(learned, people[fifth:]), chosen.seed),
+        chosen.steps,
+        chosen.batch,
+        chosen.lr,
+        chosen.workers,
+        chosen.start,
+    )
     lines, found = judge(net, CleanPictures(judged, people[:fifth]), chosen.pictures, 5)
     print(json.dumps({"lines": lines, "found": found}))
     told = {"recipe": "curation", "steps": chosen.steps, "data": "packaged backgrounds and marks made by this package, CC0"}

@@ -33,7 +33,7 @@ def watermark(
         _put(mask, _mark(fonts, logos, rng), (x, y * height), size, 0.0, 0.12 * height)
     if kind < 0.65 and rng.random() < 0.25:
         _across(mask, rng)
-    alpha = float(rng.uniform(0.14, 0.6) if kind < 0.65 else rng.uniform(0.25, 0.75))
+    alpha = float(rng.uniform(0.2, 0.65) if kind < 0.65 else rng.uniform(0.3, 0.8))
     return _blend(photo, mask, alpha, rng), mask
 
 
