@@ -129,8 +129,11 @@ def real(chosen: argparse.Namespace) -> None:
         if "twin" in path:
             row = rows[path]
             print("  twin", Path(path).name, *(f"{n} {row[n]:.2f}" for n in OUTPUTS))
+    for row in rows.values():
+        if row["stage"] in ("decode", "quality"):
+            print("  ", row["stage"], Path(row["source"]).name, row["reason"])
     for limit in (0.3, 0.5, 0.7, 0.9):
-        hits = [sum(row["person"] > limit for row in of_kind[kind]) for kind in ("photo_person", "photo_no_person")]
+        hits = [sum((row["person"] or 0) > limit for row in of_kind[kind]) for kind in ("photo_person", "photo_no_person")]
         of = [len(of_kind[kind]) for kind in ("photo_person", "photo_no_person")]
         print(f"person > {limit}: {hits[0]} of {of[0]} with people, {hits[1]} of {of[1]} without")
 

@@ -942,7 +942,7 @@ def _judging(given: list[str]) -> list[str]:
 def _stands_alone(given: list[str]) -> bool:
     """`models` by itself lists; `evaluate` with options is `evaluate model`; `curate` with whatever else is `curate run`."""
     if given[0] == "curate":
-        return given[1:2] not in ([name] for name in GROUPS["curate"])
+        return bool(given[1:]) and given[1] not in (*GROUPS["curate"], "-h", "--help")
     options = len(given) > 1 and given[1].startswith("-") and given[1] not in ("-h", "--help")
     return given == ["models"] or (given[0] == "evaluate" and options)
 
