@@ -7,7 +7,7 @@ command goes on after any kill, and the ledger is the same with any number of wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,9 @@ def curate(
         found = list_inputs(sources, out) if place.told() is None else None
         place.begin(told)
         if place.finished:
-            return Outcome(dict(place.told() or {}).get("stages", {}), before=True)
+            return finished_before(place, told)
         run = Run(place, settings, workers, patience, console, manners, ray)
-        rows = run.measure(run.listed(found if found is not None else list_inputs(sources, out)))
+        rows = run.measure(run.listed(lambda: list_inputs(sources, out) if found is None else found))
         stages = run.finish(rows)
         place.tell(told | {"stages": stages})
         place.clear()
@@ -104,10 +104,10 @@ class Run:
     manners: Manners = USUAL
     ray: str | None = None
 
-    def listed(self, found: Sequence[Row]) -> list[Row]:
+    def listed(self, find: Callable[[], list[Row]]) -> list[Row]:
         """The listing of the first start: what came into the folders since then belongs to another run."""
         if not is_whole(self.place.inputs):
-            write_rows(self.place.inputs, found, input_schema())
+            write_rows(self.place.inputs, find(), input_schema())
         return self._fetched(read_rows(self.place.inputs))
 
     def _fetched(self, inputs: list[Row]) -> list[Row]:
@@ -179,6 +179,14 @@ class Run:
         quiet = self.console is None or not self.console.is_terminal
         with Progress(*columns, console=self.console, disable=quiet) as progress:
             yield from progress.track(tasks, total=total, completed=total - left)
+
+
+def finished_before(place: Place, told: dict[str, Any]) -> Outcome:
+    """The counts of a ledger that is there; a kill after it was written may have left the rest to do."""
+    stages = dict(Counter(row["stage"] for row in read_ledger(place.out)))
+    place.tell(told | {"stages": stages})
+    place.clear()
+    return Outcome(stages, before=True)
 
 
 def _beside(row: Row, scores: Sequence[str]) -> Row:

@@ -13,7 +13,7 @@ from vitruvian.curate.decide import Verdict, decide
 from vitruvian.curate.limits import UNREAD, count_people
 from vitruvian.curate.place import Place
 from vitruvian.curate.record import Row
-from vitruvian.curate.run import Outcome, Run, read_ledger
+from vitruvian.curate.run import Outcome, Run, finished_before, read_ledger
 from vitruvian.curate.settings import Settings, settings_of, stages_of
 from vitruvian.errors import UsageError
 
@@ -60,7 +60,7 @@ def tuned(again: Again, out: Path, workers: int, console: Console | None = None)
     with place.alone():
         place.begin(told)
         if place.finished:
-            return Outcome(dict(place.told() or {}).get("stages", {}), before=True)
+            return finished_before(place, told)
         stages = Run(place, again.settings, workers, 120, console).finish(again.rows)
         place.tell(told | {"stages": stages})
         place.clear()
