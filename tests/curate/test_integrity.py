@@ -29,6 +29,10 @@ def test_what_cameras_write_after_the_end_is_no_polyglot() -> None:
     assert open_image(jpeg(picture(3)) + b"\0\0\0\n" + b"SEFT" * 20, "a.jpg").format == "JPEG"
 
 
+def test_a_list_of_properties_beside_the_pixels_is_no_page_of_the_web() -> None:
+    assert open_image(jpeg(picture(3), comment=b'<?xml version="1.0"?><!DOCTYPE plist PUBLIC "x">'), "a.jpg").format == "JPEG"
+
+
 def test_large_photos_are_reduced_and_their_size_is_told() -> None:
     view = open_image(jpeg(picture(3, (1500, 2200), 0)), "a.jpg").view
     assert max(view.pixels.shape[:2]) == LONGEST

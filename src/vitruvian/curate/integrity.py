@@ -22,7 +22,7 @@ ENDINGS = {
     "BMP": ("bmp",), "TIFF": ("tif", "tiff"), "GIF": ("gif",), "JPEG2000": ("jp2",), "PPM": ("ppm", "pgm"), "AVIF": ("avif",),
 }  # fmt: skip
 FOREIGN = {  # what a second reader of the same bytes may take them for
-    "zip": rb"PK\x03\x04|PK\x05\x06", "pdf": rb"%PDF-", "html": rb"(?i:<html|<script|<svg|<!doctype)", "php": rb"<\?php",
+    "zip": rb"PK\x03\x04|PK\x05\x06", "pdf": rb"%PDF-", "html": rb"(?i:<html|<script|<svg|<!doctype html)", "php": rb"<\?php",
     "rar": rb"Rar!\x1a\x07", "7z": rb"7z\xbc\xaf\x27\x1c", "elf": rb"\x7fELF",
 }  # fmt: skip
 _FOREIGN = re.compile(b"|".join(b"(?P<%s>%s)" % (b"x" + name.encode(), sign) for name, sign in FOREIGN.items()))
