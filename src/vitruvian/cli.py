@@ -708,6 +708,119 @@ def reconstruct(
     return run(model, photos, out, ratios, seed, device, dtype, overwrite)
 
 
+def curate(
+    sources: Sources,
+    out: Path,
+    workers: int = 1,
+    min_side: float | None = None,
+    max_aspect: float | None = None,
+    min_colour: float | None = None,
+    min_contrast: float | None = None,
+    min_sharpness: float | None = None,
+    hash_distance: int | None = None,
+    max_watermark: float | None = None,
+    max_text: float | None = None,
+    max_artistic: float | None = None,
+    person_score: float | None = None,
+    person_box: float | None = None,
+    scorers: tuple[str, ...] | None = None,
+    detector: str = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    all_scores: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    shard_size: int = 1000,
+    patience: float = 120,
+    report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    allow_private: tuple[str, ...] = (),
+    ray: str | None = None,
+) -> int:
+    """Any pile of images -> shards of the people in it, and a ledger that says of every image what became of it and why.
+
+    The same command goes on where it was stopped. `vitruvian curate tune OUT` decides again with other thresholds.
+
+    Args:
+        sources: Folders (searched recursively), glob patterns, files, shards (*.tar), or lists (.csv .jsonl .parquet) of
+            paths or URLs.
+        out: Folder of ledger/*.parquet and shards/*.tar.
+        workers: Processes; 0 works in this one.
+        min_side: Of the image, in pixels; 300 if left out.
+        max_aspect: Longer over shorter side; 4.
+        min_colour: Colourfulness; 4. Grey photos have 0.
+        min_contrast: Spread of the luminance, of 255; 12.
+        min_sharpness: Logarithm of the variance of the Laplacian; 2.
+        hash_distance: Bits of 64 in which two images may differ to count as one picture; 4. -1: exact copies alone.
+        max_watermark: Highest score of a watermark; 0.5.
+        max_text: Of overlaid text; 0.5.
+        max_artistic: Of drawings and paintings; 0.5.
+        person_score: A person counts with a score above this; 0.9.
+        person_box: And both sides of the box above this, in pixels; 300.
+        scorers: Models to ask, in this order: names, or PACKAGE.MODULE:NAME of your own.
+        detector: Of people, as in `vitruvian predict`.
+        device: Where models run; auto takes the fastest there is.
+        all_scores: Every model scores every image, also what is dropped, so that tune can move any threshold.
+        shard_size: Images of a shard.
+        patience: Seconds that an image may take before it is given up.
+        report: Also write OUT/report.html: the funnel, scores beside their thresholds, samples of what was kept and dropped.
+        allow_private: Hosts or networks (10.0.0.0/8) of URLs that may be private; none is fetched from otherwise.
+        ray: Work on Ray Data instead: local, or the address of a cluster that sees the same folders (auto finds one).
+    """
+    from vitruvian.curate.command import run
+    from vitruvian.curate.fetch import Manners
+
+    limits = {
+        "side": min_side, "aspect": max_aspect, "colour": min_colour, "contrast": min_contrast, "sharpness": min_sharpness,
+        "hash_distance": hash_distance, "watermark": max_watermark, "text": max_text, "artistic": max_artistic,
+        "person": person_score, "box": person_box,
+    }  # fmt: skip
+    return run(sources, out, limits, scorers, detector, device, all_scores, shard_size, workers, patience, report,
+               Manners(allow=allow_private), ray)  # fmt: skip
+
+
+def curate_tune(
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
+    out: Path | None = None,
+    report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    workers: int = 1,
+    min_side: float | None = None,
+    max_aspect: float | None = None,
+    min_colour: float | None = None,
+    min_contrast: float | None = None,
+    min_sharpness: float | None = None,
+    hash_distance: int | None = None,
+    max_watermark: float | None = None,
+    max_text: float | None = None,
+    max_artistic: float | None = None,
+    person_score: float | None = None,
+    person_box: float | None = None,
+) -> int:
+    """Decide again with other thresholds, from the scores in a ledger: nothing is decoded, no model is asked.
+
+    Args:
+        run: Folder (--out) of a run that has finished.
+        out: Write the new ledger and its shards here; without it only the counts are shown.
+        report: Also write OUT/report.html.
+        workers: Processes that write shards.
+        min_side: As of `vitruvian curate`; what is left out is as it was in the run.
+        max_aspect: Likewise.
+        min_colour: Likewise.
+        min_contrast: Likewise.
+        min_sharpness: Likewise.
+        hash_distance: Likewise.
+        max_watermark: Likewise.
+        max_text: Likewise.
+        max_artistic: Likewise.
+        person_score: Likewise.
+        person_box: Likewise.
+    """
+    from vitruvian.curate.command import tune
+
+    limits = {
+        "side": min_side, "aspect": max_aspect, "colour": min_colour, "contrast": min_contrast, "sharpness": min_sharpness,
+        "hash_distance": hash_distance, "watermark": max_watermark, "text": max_text, "artistic": max_artistic,
+        "person": person_score, "box": person_box,
+    }  # fmt: skip
+    return tune(run, limits, out, workers, report)
+
+
 def models() -> int:
     """Packaged models and official checkpoints: list (or nothing), show, fetch, convert."""
     from vitruvian.weights.command import show_all
@@ -853,7 +966,7 @@ def doctor() -> int:
 
 VERBS: dict[str, Callable[..., Any]] = {
     "predict": predict, "keypoints": keypoints, "maps": maps, "depth": depth, "features": features,
-    "synth": synth, "data": data, "pretrain": pretrain, "finetune": finetune, "reconstruct": reconstruct,
+    "synth": synth, "data": data, "curate": curate, "pretrain": pretrain, "finetune": finetune, "reconstruct": reconstruct,
     "evaluate": evaluate, "export": export, "models": models, "bench": bench, "doctor": doctor,
 }  # fmt: skip
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
@@ -867,6 +980,7 @@ GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
         "normal": evaluate_normal,
     },
     "data": {"list": data_list, "check": data_check},
+    "curate": {"run": curate, "tune": curate_tune},
     "keypoints": {"list": keypoints_list, "convert": keypoints_convert, "angles": keypoints_angles},
     "maps": {"convert": maps_convert},
     "depth": {"align": depth_align, "cloud": depth_cloud},
@@ -915,7 +1029,9 @@ def _judging(given: list[str]) -> list[str]:
 
 
 def _stands_alone(given: list[str]) -> bool:
-    """`models` by itself lists; `evaluate` with options is `evaluate model`."""
+    """`models` by itself lists; `evaluate` with options is `evaluate model`; `curate` with whatever else is `curate run`."""
+    if given[0] == "curate":
+        return bool(given[1:]) and given[1] not in (*GROUPS["curate"], "-h", "--help")
     options = len(given) > 1 and given[1].startswith("-") and given[1] not in ("-h", "--help")
     return given == ["models"] or (given[0] == "evaluate" and options)
 

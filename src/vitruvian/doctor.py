@@ -23,6 +23,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "bake": ("anny",), "export": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
     "train": ("tensorboard",),
+    "curate": ("pyarrow",), "ray": ("pyarrow", "ray", "pandas"),
 }  # fmt: skip
 PURPOSE = {
     "detect": "detectors of people from the hub",
@@ -33,6 +34,8 @@ PURPOSE = {
     "export": "models as ONNX files",
     "openvino": "models as OpenVINO files, and another way to run them on a CPU",
     "train": "figures of a training in TensorBoard",
+    "curate": "the ledger of curated images",
+    "ray": "curation on a cluster",
 }
 REINSTALL = "pip install --force-reinstall vitruvian"
 

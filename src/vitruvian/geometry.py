@@ -112,6 +112,16 @@ def warp_area(image: Array, crop: Crop) -> Array:
     return warp(small, Crop(crop.matrix @ to_source, crop.size, small.shape[:2], crop.flipped))
 
 
+def shrink(image: Array, longest: int) -> Array:
+    """(H, W[, C]) -> the same with its longer side at most `longest` px, by averaging areas."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small: Array = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return small
+
+
 def map_to_source(values: Array, crop: Crop, border: float = np.nan, nearest: bool = False) -> Array:
     """Input-frame map (H, W[, C]) -> source frame; `border` outside the crop, whose outer pixels count with their full area."""
     if crop.flipped:

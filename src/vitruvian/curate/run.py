@@ -1,0 +1,223 @@
+"""The embedded engine: list, look, ask the models as far as duplicates leave it open, pack, write the ledger.
+
+Every task writes one file, whole or not at all, and what a task is depends on the inputs alone, not on who does it: so the same
+command goes on after any kill, and the ledger is the same with any number of workers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vitruvian.curate.cluster import left_over, perform_on_ray
+from vitruvian.curate.decide import KEPT, Verdict, decide, share_scores
+from vitruvian.curate.fetch import Fetcher, Manners, fetch, is_url
+from vitruvian.curate.inputs import list_inputs
+from vitruvian.curate.limits import PACK
+from vitruvian.curate.place import Place
+from vitruvian.curate.pool import Task, perform
+from vitruvian.curate.record import (
+    DROP,
+    FOUND,
+    KEEP,
+    LOOKS,
+    PEOPLE,
+    Row,
+    input_schema,
+    is_whole,
+    ledger_schema,
+    look_schema,
+    pack_schema,
+    read_rows,
+    score_schema,
+    write_rows,
+)
+from vitruvian.curate.settings import Settings, make_scorers, stages_of
+from vitruvian.errors import UsageError
+
+CHUNK = 64  # images of a task
+FETCHED = 256  # addresses whose answers go into one file
+USUAL = Manners()
+LEDGER_ROWS = 100_000  # of one file
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Counts of the ledger: by stage that took an image, "" for kept ones. before: the run was finished already."""
+
+    stages: dict[str, int]
+    before: bool = False
+
+    @property
+    def kept(self) -> int:
+        """Images in the shards."""
+        return self.stages.get("", 0)
+
+    @property
+    def total(self) -> int:
+        """Inputs."""
+        return sum(self.stages.values())
+
+
+def curate(
+    sources: Sequence[str],
+    out: Path,
+    settings: Settings,
+    workers: int = 1,
+    patience: float = 120,
+    console: Console | None = None,
+    manners: Manners = USUAL,
+    ray: str | None = None,
+) -> Outcome:
+    """Curate `sources` into `out`; the same call goes on where one was stopped. UsageError for wrong words."""
+    place = Place(out)
+    models = [{"model": scorer.model, "milliseconds": scorer.cost} for scorer in make_scorers(settings)]  # wrong names speak up
+    told = {"sources": [str(s) for s in sources], **settings.as_json(), "models": models}
+    with place.alone():
+        found = list_inputs(sources, out) if place.told() is None else None
+        place.begin(told)
+        if place.finished:
+            return finished_before(place, told)
+        run = Run(place, settings, workers, patience, console, manners, ray)
+        rows = run.measure(run.listed(lambda: list_inputs(sources, out) if found is None else found))
+        stages = run.finish(rows)
+        place.tell(told | {"stages": stages})
+        place.clear()
+    return Outcome(stages)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run at work in its folder."""
+
+    place: Place
+    settings: Settings
+    workers: int
+    patience: float
+    console: Console | None
+    manners: Manners = USUAL
+    ray: str | None = None
+
+    def listed(self, find: Callable[[], list[Row]]) -> list[Row]:
+        """The listing of the first start: what came into the folders since then belongs to another run."""
+        if not is_whole(self.place.inputs):
+            write_rows(self.place.inputs, find(), input_schema())
+        return self._fetched(read_rows(self.place.inputs))
+
+    def _fetched(self, inputs: list[Row]) -> list[Row]:
+        """With the places of what had to be fetched. That happens in this process: a host is one host to all workers."""
+        far = [one for one in inputs if is_url(one["source"]) and not one["problem"]]
+        fetcher = Fetcher(self.manners)
+        for number, begin in enumerate(range(0, len(far), FETCHED)):
+            target = self.place.part("fetch", number)
+            if not is_whole(target):
+                part = fetch(far[begin : begin + FETCHED], self.place.store(number), fetcher, self.manners.threads)
+                write_rows(target, part, input_schema())
+            for row in read_rows(target):
+                inputs[row["index"]] = row
+        return inputs
+
+    def measure(self, inputs: list[Row]) -> list[Row]:
+        """All that decides, of every input. Models see what is open until nothing is."""
+        looked = self._do("look", inputs, look_schema(), CHUNK)
+        rows = [{**one, **row} for one, row in zip(inputs, looked, strict=True)]
+        stages = stages_of(self.settings)
+        scores = [bound.score for stage in stages for bound in stage.bounds]
+        todo = [row["index"] for row in rows if not row["stage"]] if self.settings.all_scores else self._open(rows)
+        number = 0
+        while todo:
+            for row in self._do(f"score-{number}", [rows[i] for i in todo], score_schema(scores), CHUNK):
+                rows[row["index"]] |= row
+            number += 1
+            todo = [] if self.settings.all_scores else self._open(rows)
+        share_scores(rows, stages)
+        return rows
+
+    def _open(self, rows: list[Row]) -> list[int]:
+        return sorted(decide(rows, self.settings.limits, stages_of(self.settings)).open)
+
+    def finish(self, rows: list[Row]) -> dict[str, int]:
+        """Decide, write the shards, then the ledger; returns how many images each stage has taken."""
+        stages = stages_of(self.settings)
+        verdicts = [v or KEPT for v in decide(rows, self.settings.limits, stages).verdicts]
+        scores = [bound.score for stage in stages for bound in stage.bounds]
+        kept = [{**row, "told": _beside(row, scores)} for row, v in zip(rows, verdicts, strict=True) if v == KEPT]
+        packed = {row["index"]: row for row in self._do("pack", kept, pack_schema(), self.settings.shard_size)}
+        ledger = [ledger_row(row, v, rows, packed.get(row["index"])) for row, v in zip(rows, verdicts, strict=True)]
+        write_ledger(self.place.ledger, ledger, scores)
+        return dict(Counter(row["stage"] for row in ledger))
+
+    def _do(self, kind: str, inputs: Sequence[Row], schema: Any, size: int) -> list[Row]:
+        """The rows of all tasks of one kind, in the order of the inputs; those that are done are not done again."""
+        parts = [inputs[begin : begin + size] for begin in range(0, len(inputs), size)]
+        targets = [self.place.part(kind, number) for number in range(len(parts))]
+        word = kind.partition("-")[0]
+        tasks = [
+            Task(word, target, part, self.settings, schema, self.place.shard(number) if word == "pack" else None)
+            for number, (target, part) in enumerate(zip(targets, parts, strict=True))
+            if not is_whole(target)
+        ]
+        for _ in self._watched(self._perform(tasks), kind, len(parts), len(tasks)):
+            pass
+        return [row for target in targets for row in read_rows(target)]
+
+    def _perform(self, tasks: list[Task]) -> Iterator[Task]:
+        """What a cluster has lost for good, as by an image that kills whoever reads it, is done here, where that is named."""
+        if self.ray and tasks:
+            yield from perform_on_ray(tasks, self.workers, self.ray)
+            tasks = left_over(tasks)
+        yield from perform(tasks, min(max(self.workers, 1 if self.ray else 0), len(tasks)), self.patience)
+
+    def _watched(self, tasks: Iterator[Task], kind: str, total: int, left: int) -> Iterator[Task]:
+        columns = (TextColumn(f"{kind:8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        quiet = self.console is None or not self.console.is_terminal
+        with Progress(*columns, console=self.console, disable=quiet) as progress:
+            yield from progress.track(tasks, total=total, completed=total - left)
+
+
+def finished_before(place: Place, told: dict[str, Any]) -> Outcome:
+    """The counts of a ledger that is there; a kill after it was written may have left the rest to do."""
+    stages = dict(Counter(row["stage"] for row in read_ledger(place.out)))
+    place.tell(told | {"stages": stages})
+    place.clear()
+    return Outcome(stages, before=True)
+
+
+def _beside(row: Row, scores: Sequence[str]) -> Row:
+    """What a shard holds beside an image."""
+    names = ["source", *FOUND, *LOOKS, *scores, *PEOPLE]
+    return {name: row[name] for name in names if name not in ("index", "stage", "reason") and row.get(name) is not None}
+
+
+def ledger_row(row: Row, verdict: Verdict, rows: Sequence[Row], packed: Row | None) -> Row:
+    """One line of the ledger."""
+    if packed is not None and packed["reason"]:
+        verdict = Verdict(PACK, packed["reason"])
+    stored = {name: packed[name] if packed else None for name in ("shard", "key")}
+    twin = None if verdict.twin is None else rows[verdict.twin]["source"]
+    told = {"decision": DROP if verdict.stage else KEEP, "stage": verdict.stage, "reason": verdict.reason,
+            "duplicate_of": twin, "distance": verdict.distance}  # fmt: skip
+    return {**row, **told, **stored}
+
+
+def write_ledger(folder: Path, rows: Sequence[Row], scores: Sequence[str]) -> None:
+    """All files of the ledger, or none: a folder that is there is complete."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    for begin in range(0, max(len(rows), 1), LEDGER_ROWS):
+        part = temporary / f"{begin // LEDGER_ROWS:06d}.parquet"
+        write_rows(part, rows[begin : begin + LEDGER_ROWS], ledger_schema(scores))
+    temporary.replace(folder)
+
+
+def read_ledger(out: Path) -> list[Row]:
+    """Every row of a finished run, by index. UsageError where it is none."""
+    parts = sorted(Place(out).ledger.glob("*.parquet"))
+    if not parts:
+        raise UsageError(f"{out}: no ledger. Fix: the folder (--out) of a run of `vitruvian curate` that has finished.")
+    return [row for part in parts for row in read_rows(part)]

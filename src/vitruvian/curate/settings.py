@@ -1,0 +1,81 @@
+"""What a run of the curation is to do, as it is kept in OUT/run.json and sent to workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vitruvian.curate.limits import DUPLICATE, PACK, PERSON, UNREAD, Limits, Stage
+from vitruvian.curate.scorer import Scorer, plug_in
+from vitruvian.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """scorers: names of `SCORERS`, or PACKAGE.MODULE:NAME, in the order in which they are asked. shard_size: images of a shard.
+    all_scores: every scorer sees every image that can be decoded, also what another stage drops."""
+
+    limits: Limits = field(default_factory=Limits)
+    scorers: tuple[str, ...] = ("marks", PERSON)
+    detector: str = "auto"
+    device: str = "auto"
+    all_scores: bool = False
+    shard_size: int = 1000
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is written."""
+        return asdict(self) | {"scorers": list(self.scorers)}
+
+
+def settings_of(told: dict[str, Any]) -> Settings:
+    """What `as_json` has told."""
+    return Settings(**(told | {"limits": Limits(**told["limits"]), "scorers": tuple(told["scorers"])}))
+
+
+def _people(settings: Settings) -> Scorer:
+    from vitruvian.curate.people import People  # with torch; nothing else of a run needs it
+
+    return People(settings)
+
+
+def _marks(settings: Settings) -> Scorer:
+    from vitruvian.curate.marks import Marks
+
+    return Marks(settings)
+
+
+SCORERS: dict[str, tuple[tuple[str, ...], Callable[[Settings], Scorer]]] = {
+    "marks": (("watermark", "text", "artistic"), _marks),
+    PERSON: ((PERSON,), _people),
+}
+
+
+DEFAULT = tuple(SCORERS)
+
+
+def make_scorers(settings: Settings) -> list[Scorer]:
+    """The models themselves."""
+    return [SCORERS[name][1](settings) if name in SCORERS else plug_in(name) for name in _checked(settings)]
+
+
+def stages_of(settings: Settings) -> tuple[Stage, ...]:
+    """Those that models decide, in their order; only plug-ins are loaded to know theirs."""
+    out: list[Stage] = []
+    for name in _checked(settings):
+        built_in = SCORERS.get(name)
+        out += [settings.limits.stage(one) for one in built_in[0]] if built_in else plug_in(name).stages
+    return tuple(out)
+
+
+def funnel(settings: Settings) -> list[str]:
+    """Names of all stages, in their order."""
+    looks = [stage.name for stage in settings.limits.looks()]
+    return [*UNREAD, *looks, DUPLICATE, *(stage.name for stage in stages_of(settings)), PACK]
+
+
+def _checked(settings: Settings) -> tuple[str, ...]:
+    for name in settings.scorers:
+        if name not in SCORERS and ":" not in name:
+            raise unknown_name("scorer", name, SCORERS, f"{', '.join(SCORERS)}, or PACKAGE.MODULE:NAME")
+    return settings.scorers

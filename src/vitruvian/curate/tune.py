@@ -1,0 +1,67 @@
+"""Other thresholds on the same scores: the funnel anew from a ledger, and the set that follows from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from vitruvian.curate.decide import Verdict, decide
+from vitruvian.curate.limits import UNREAD, count_people
+from vitruvian.curate.place import Place
+from vitruvian.curate.record import Row
+from vitruvian.curate.run import Outcome, Run, finished_before, read_ledger
+from vitruvian.curate.settings import Settings, settings_of, stages_of
+from vitruvian.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Again:
+    """rows: of the ledger, as if nothing were decided; before: counts of its stages; verdicts: the new ones, one for each."""
+
+    sources: list[str]
+    models: list[dict[str, Any]]
+    settings: Settings
+    rows: list[Row]
+    before: Counter[str]
+    verdicts: list[Verdict]
+
+
+def decide_again(run: Path, limits: dict[str, float]) -> Again:
+    """The verdicts of other limits. UsageError where that takes scores which the run has not measured."""
+    told = Place(run).told()
+    ledger = read_ledger(run)
+    if told is None:
+        raise UsageError(f"{run}: no run.json. Fix: the folder (--out) of a run of `vitruvian curate`.")
+    sources, models, _ = told.pop("sources"), told.pop("models"), told.pop("stages", None)
+    settings = settings_of(told)
+    settings = replace(settings, limits=settings.limits.but(**limits))
+    before = Counter(row["stage"] for row in ledger)
+    rows = [{**row, "problem": None, "stage": row["stage"] if row["stage"] in UNREAD else ""} for row in ledger]
+    for row in rows:
+        count_people(row, settings.limits)
+    decided = decide(rows, settings.limits, stages_of(settings))
+    verdicts = [verdict for verdict in decided.verdicts if verdict is not None]
+    if len(verdicts) < len(rows):
+        raise UsageError(
+            f"{len(rows) - len(verdicts)} images hang on scores that {run} has not measured, since a stage before dropped them."
+            " Fix: stricter limits, or curate with --all-scores."
+        )
+    return Again(sources, models, settings, rows, before, verdicts)
+
+
+def tuned(again: Again, out: Path, workers: int, console: Console | None = None) -> Outcome:
+    """Write the new ledger and its shards into a folder of their own; the images are read again where they lie."""
+    place = Place(out)
+    told = {"sources": again.sources, **again.settings.as_json(), "models": again.models}
+    with place.alone():
+        place.begin(told)
+        if place.finished:
+            return finished_before(place, told)
+        stages = Run(place, again.settings, workers, 120, console).finish(again.rows)
+        place.tell(told | {"stages": stages})
+        place.clear()
+    return Outcome(stages)

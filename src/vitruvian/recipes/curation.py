@@ -1,0 +1,256 @@
+"""The packaged network of curation: watermarks, overlaid text and drawings, learned from procedurally made marks.
+
+python -m vitruvian.recipes.curation --work runs/marks --synth runs/embedded/synth
+
+Clean pictures are windows of the packaged backgrounds, and, with --synth, synthetic people before them. Every sixth background
+is kept for validation. Fonts are those that come with OpenCV and Pillow and an alphabet drawn at random; font files, two logos
+and three drawing styles are never learned from, so that `benchmarks/curation.py` can judge with them.
+Expected figures and hardware: docs/results/curation.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer
+from vitruvian.data.images import decode_image
+from vitruvian.device import choose_compute
+from vitruvian.model.marks import OUTPUTS, STRIDE, MarkNet
+from vitruvian.synth.appearance.backgrounds import Backgrounds
+from vitruvian.synth.appearance.degrade import degrade
+from vitruvian.synth.frames import frame_view
+from vitruvian.synth.marks import PACKAGED, caption, draw_as, watermark
+from vitruvian.synth.marks.styles import LEARNED
+from vitruvian.types import Array
+from vitruvian.weights.marks import Marks, load_marks, save_marks
+
+SIDE = 224  # px of a training picture
+GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
+COLLAGES = 0.33
+IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
+HELD_OUT = 6  # every so many backgrounds
+CHANCES = {"clean": 0.34, "watermark": 0.36, "text": 0.15, "artistic": 0.15}
+
+
+def split(photos: Backgrounds) -> tuple[Backgrounds, Backgrounds]:
+    """To learn from, and every sixth to judge by."""
+    held = [number % HELD_OUT == 0 for number in range(len(photos.photos))]
+    parts = ([i for i, h in enumerate(held) if not h], [i for i, h in enumerate(held) if h])
+    learned, judged = (
+        Backgrounds(tuple(photos.photos[i] for i in part), tuple(photos.names[i] for i in part)) for part in parts
+    )
+    return learned, judged
+
+
+@dataclass(frozen=True)
+class CleanPictures:
+    """Pictures without marks: windows of backgrounds, a third of them pictures of synthetic people where there are any."""
+
+    photos: Backgrounds
+    people: tuple[Array, ...] = ()
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
+        """(H, W, 3) uint8. A third is put together of four smaller ones: photos are mostly finer than what is packaged."""
+        if rng.random() < COLLAGES:
+            half = (size[0] // 2, size[1] // 2)
+            rows = [np.concatenate([self._turned(rng, half) for _ in range(2)], 1) for _ in range(2)]
+            rest = ((0, size[0] - 2 * half[0]), (0, size[1] - 2 * half[1]), (0, 0))
+            return np.pad(np.concatenate(rows), rest, mode="edge")
+        return self._turned(rng, size)
+
+    def _turned(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
+        if rng.random() < 0.8:
+            return self._window(rng, size)
+        return np.ascontiguousarray(np.rot90(self._window(rng, size[::-1]), int(rng.choice([1, 3]))))
+
+    def _window(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
+        if self.people and rng.random() < 0.35:
+            person = self.people[int(rng.integers(len(self.people)))]
+            return Backgrounds((person,), ("",)).window(rng, size, (1.0, 1.8))
+        return self.photos.window(rng, size, (1.0, 2.2))
+
+
+def people_pictures(synth: Path, count: int, photos: Backgrounds, seed: int) -> tuple[Array, ...]:
+    """Synthetic people before backgrounds, from geometry that `vitruvian synth` has written."""
+    rng, files, out = np.random.default_rng(seed), gbuffer_files(synth), []
+    for _ in range(count):
+        groups = [read_gbuffer(files[int(i)]) for i in rng.integers(len(files), size=int(rng.integers(1, 3)))]
+        sample, _ = frame_view(groups, rng, (400, 400), backgrounds=photos)
+        out.append(sample.image)
+    return tuple(out)
+
+
+class Example(NamedTuple):
+    """picture (H, W, 3) uint8; kind: a key of CHANCES; masks (2, H, W) 0 to 1: coverage by watermark and by text."""
+
+    picture: Array
+    kind: str
+    masks: Array
+
+
+def example(clean: CleanPictures, rng: np.random.Generator, size: tuple[int, int], spared: bool = False) -> Example:
+    """One picture as it is learned from. spared: the same without its watermark, clean by its name."""
+    kind = str(rng.choice(list(CHANCES), p=list(CHANCES.values())))
+    picture, masks = clean.draw(rng, size), np.zeros((2, *size), np.float32)
+    before = rng.random() < 0.5  # marks are put on photos that are worse or better than themselves
+    if before and kind != "artistic":
+        picture = degrade(picture, rng)
+    if kind == "watermark":
+        marked, mask = watermark(picture, PACKAGED, rng)
+        picture, masks[0], kind = (picture, masks[0], "clean") if spared else (marked, mask, kind)
+    elif kind == "text":
+        picture, masks[1] = caption(picture, PACKAGED, rng)
+    elif kind == "artistic":
+        picture = draw_as(str(rng.choice(list(LEARNED))), picture, rng)
+        if rng.random() < 0.15:
+            picture, masks[1] = caption(picture, PACKAGED, rng)
+    return Example(_saved(picture, rng) if before or kind == "artistic" else degrade(picture, rng), kind, masks)
+
+
+def _saved(picture: Array, rng: np.random.Generator) -> Array:
+    """As JPEG."""
+    _, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 98))])
+    return decode_image(content.tobytes(), "a picture just made")
+
+
+class Stream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
+    """Endless examples: (3, S, S) uint8, shares of marks of every place (2, s, s), and what the picture is (3,)."""
+
+    def __init__(self, clean: CleanPictures, seed: int) -> None:
+        self.clean, self.seed = clean, seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        cv2.setNumThreads(1)
+        info = get_worker_info()
+        rng = np.random.default_rng([self.seed, info.id if info else 0])
+        while True:
+            seed = int(rng.integers(1 << 62))
+            one = example(self.clean, np.random.default_rng(seed), (SIDE, SIDE))
+            yield _tensors(one)
+            if one.kind == "watermark" and rng.random() < 0.5:
+                yield _tensors(example(self.clean, np.random.default_rng(seed), (SIDE, SIDE), spared=True))
+
+
+def _tensors(one: Example) -> tuple[Tensor, Tensor, Tensor]:
+    shares = F.avg_pool2d(torch.from_numpy(one.masks)[None], STRIDE)[0]
+    kinds = torch.tensor([one.masks[0].any(), one.masks[1].any(), one.kind == "artistic"], dtype=torch.float32)
+    return torch.from_numpy(one.picture).permute(2, 0, 1), shares, kinds
+
+
+def loss_of(net: MarkNet, places: Tensor, shares: Tensor, kinds: Tensor) -> Tensor:
+    """Of places (a little marked ones do not count), of pictures, and of being drawn everywhere."""
+    wanted = (shares > 2 * IGNORED).float()
+    counted = ((shares <= 1e-3) | (shares > IGNORED)).float()
+    local = F.binary_cross_entropy_with_logits(places[:, :2], wanted, weight=counted)
+    whole = F.binary_cross_entropy_with_logits(net.pooled(places), kinds)
+    return 2 * local + whole
+
+
+def fit(stream: Stream, steps: int, batch: int, lr: float, workers: int, start: Path | None = None) -> MarkNet:
+    """Train, from `start` where that is given; returns the mean of the weights over the last steps."""
+    torch.manual_seed(0)
+    net = MarkNet() if start is None else load_marks(start, fused=False).net.train()
+    mean, bf16 = copy.deepcopy(net), choose_compute("cpu").dtype == torch.bfloat16
+    optimiser = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.15)
+    torch.set_num_threads(1)
+    begin, batches = (
+        time.monotonic(),
+        iter(DataLoader(stream, batch, num_workers=workers, multiprocessing_context="spawn" if workers else None)),
+    )
+    for step in range(1, steps + 1):
+        pictures, shares, kinds = next(batches)
+        pixels = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            places = net(pixels)
+        loss = loss_of(net, places.float(), shares, kinds)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        _follow(mean, net, min(0.99, 1 - 1 / step))
+        if step % 25 == 0:
+            print(f"step {step} loss {loss.item():.3f}, {(time.monotonic() - begin) / step:.2f} s a step", flush=True)
+    mean.eval()
+    return mean
+
+
+@torch.no_grad()
+def _follow(mean: MarkNet, net: MarkNet, keep: float) -> None:
+    for ours, theirs in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
+        if ours.is_floating_point():
+            ours.lerp_(theirs.to(ours.dtype), 1 - keep)
+        else:
+            ours.copy_(theirs)
+
+
+def judge(net: MarkNet, clean: CleanPictures, count: int, seed: int) -> tuple[tuple[float, ...], dict[str, float]]:
+    """Lines that give away at most GIVEN_AWAY of clean pictures, and the share of each kind of mark above its own."""
+    rng, marks = np.random.default_rng(seed), Marks(net, (0.0,) * len(OUTPUTS))
+    logits: dict[str, list[Tensor]] = {kind: [] for kind in CHANCES}
+    plain: dict[bool, list[Tensor]] = {True: [], False: []}
+    for number in range(count):
+        soft = number % 2 == 0  # packaged photos enlarged to a usual size, or as fine as photos are
+        one = example(clean, rng, ((384, 512) if rng.random() < 0.5 else (512, 384)) if soft else (256, 256))
+        logits[one.kind].append(marks.logits(one.picture))
+        if one.kind == "clean":
+            plain[soft].append(logits[one.kind][-1])
+    lines = torch.stack([torch.quantile(torch.stack(some), 1 - GIVEN_AWAY, dim=0) for some in plain.values()]).amax(0)
+    lines = lines.clamp(min=0)  # even odds at least: photos are stranger than what is packaged, and would cross a lower line
+    found = {
+        kind: float((torch.stack(logits[kind])[:, number] > lines[number]).float().mean())
+        for number, kind in enumerate(OUTPUTS)
+    }
+    return tuple(round(value, 3) for value in lines.tolist()), found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The whole recipe; see the head of this file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder of marks.safetensors")
+    parser.add_argument("--synth", type=Path, help="geometry of synthetic people, for clean pictures with people")
+    parser.add_argument("--start", type=Path, help="weights to go on from, instead of none")
+    parser.add_argument("--seed", type=int, default=3, help="of the examples")
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=4e-3)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--people", type=int, default=240, help="pictures of synthetic people")
+    parser.add_argument("--pictures", type=int, default=600, help="to draw the lines by")
+    chosen = parser.parse_args(arguments)
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    learned, judged = split(Backgrounds.load())
+    people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
+    fifth = len(people) // 5
+    net = fit(
+        Stream(CleanPictures(learned, people[fifth:]), chosen.seed),
+        chosen.steps,
+        chosen.batch,
+        chosen.lr,
+        chosen.workers,
+        chosen.start,
+    )
+    lines, found = judge(net, CleanPictures(judged, people[:fifth]), chosen.pictures, 5)
+    print(json.dumps({"lines": lines, "found": found}))
+    told = {"recipe": "curation", "steps": chosen.steps, "data": "packaged backgrounds and marks made by this package, CC0"}
+    save_marks(chosen.work / "marks.safetensors", Marks(net, lines), told)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

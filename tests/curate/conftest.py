@@ -1,0 +1,8 @@
+"""Makes `piles` importable, here and in the workers of a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
