@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vitruvian.checks import Rule, above, fault, finite, several, whole
 from vitruvian.data.augment import Augment
 from vitruvian.device import Dtype
-from vitruvian.errors import UsageError, unknown_name
+from vitruvian.errors import UsageError
 from vitruvian.tasks.pose import PoseLoss
 from vitruvian.train.config import Schedule
+from vitruvian.train.recipes import fields_of, packaged, table_of
 from vitruvian.types import Fit
-from vitruvian.vocab.custom import read_toml
 
 PACKAGED = files("vitruvian.recipes") / "finetune"
 TABLES = ("augment", "by_size")
@@ -119,7 +117,9 @@ class Recipe:
     def total(self, examples: int) -> int:
         """Steps of the run. UsageError where nothing says how long it is."""
         if self.steps is None and self.epochs is None:
-            raise UsageError(f"neither epochs nor steps given. Fix: --epochs N, or --recipe with one of {_allowed()}.")
+            raise UsageError(
+                f"neither epochs nor steps given. Fix: --epochs N, or --recipe with one of {', '.join(recipe_names())}."
+            )
         return self.steps or (self.epochs or 0) * self.per_epoch(examples)
 
     def warm(self, steps: int) -> int:
@@ -138,7 +138,7 @@ class Recipe:
 
 def recipe_names() -> tuple[str, ...]:
     """The packaged recipes."""
-    return tuple(sorted(e.name.removesuffix(".toml") for e in PACKAGED.iterdir() if e.name.endswith(".toml")))
+    return packaged(PACKAGED)
 
 
 def read_recipe(given: str | None, flags: Mapping[str, Any], size: str | None = None) -> Recipe:
@@ -147,42 +147,22 @@ def read_recipe(given: str | None, flags: Mapping[str, Any], size: str | None = 
 
     UsageError for an unknown name or key (near ones are listed), or a value that cannot be; InputError for a damaged file.
     """
-    table = _table(given) if given is not None else {}
-    values = {name: value for name, value in table.items() if name not in TABLES}
+    table = table_of(given, PACKAGED, recipe_names()) if given is not None else {}
+    where, known = f"the recipe {given}", [f.name for f in fields(Recipe)]
+    values = fields_of({name: value for name, value in table.items() if name not in TABLES}, known, where)
     sizes = table.get("by_size", {})
     if not isinstance(sizes, Mapping) or not all(isinstance(one, Mapping) for one in sizes.values()):
-        raise UsageError(f'recipe {given}: by_size is {sizes!r}. Allowed: tables such as [by_size."1b"].')
-    values |= sizes.get(size or "", {})
+        raise UsageError(f'{where}: by_size is {sizes!r}. Allowed: tables such as [by_size."1b"].')
+    values |= {name: fields_of(one, known, f"{where}, by_size") for name, one in sizes.items()}.get(size or "", {})
     chosen = {name: value for name, value in flags.items() if value is not None}
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if one in chosen and other not in chosen:
             values.pop(other, None)
-    known = [f.name for f in fields(Recipe)]
-    for name in (*values, *(name for one in sizes.values() for name in one)):
-        if name not in known:
-            raise unknown_name(f"key of the recipe {given}", name, (*known, "by_size"))
-    plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return Recipe(**plain | chosen, augment=_augment(table.get("augment", {}), given))
+    return Recipe(**values | chosen, augment=_augment(table.get("augment", {}), where))
 
 
-def _augment(values: Any, given: str | None) -> Augment:
+def _augment(values: Any, where: str) -> Augment:
     known = [f.name for f in fields(Augment)]
     if not isinstance(values, Mapping):
-        raise UsageError(f"recipe {given}: augment is {values!r}. Allowed: a table of {', '.join(known)}.")
-    for name in values:
-        if name not in known:
-            raise unknown_name(f"key of [augment] in the recipe {given}", name, known)
-    plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return Augment(**plain)
-
-
-def _table(given: str) -> dict[str, Any]:
-    if given.endswith(".toml"):
-        return read_toml(Path(given))
-    if given not in recipe_names():
-        raise unknown_name("recipe", given, recipe_names(), _allowed())
-    return tomllib.loads((PACKAGED / f"{given}.toml").read_text(encoding="utf-8"))
-
-
-def _allowed() -> str:
-    return f"{', '.join(recipe_names())}, or FILE.toml"
+        raise UsageError(f"{where}: augment is {values!r}. Allowed: a table of {', '.join(known)}.")
+    return Augment(**fields_of(values, known, f"{where}, augment"))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
 from vitruvian.checks import Rule, above, fault, finite, several, whole
@@ -15,7 +13,7 @@ from vitruvian.errors import UsageError, unknown_name
 from vitruvian.model import SIZES
 from vitruvian.model.mae import MAE_OPTIONS
 from vitruvian.model.vit import Size
-from vitruvian.vocab.custom import read_toml
+from vitruvian.train.recipes import fields_of, packaged, table_of
 
 PATCH = 16
 LR_BATCH = 256  # the learning rate is told for so many images a step (arXiv 2111.06377)
@@ -118,9 +116,7 @@ class Recipe:
 
 def recipe_names() -> tuple[str, ...]:
     """The packaged recipes, small to large."""
-    order = list(ARCHITECTURES)
-    found = (entry.name.removesuffix(".toml") for entry in PACKAGED.iterdir() if entry.name.endswith(".toml"))
-    return tuple(sorted(found, key=order.index))
+    return tuple(sorted(packaged(PACKAGED), key=list(ARCHITECTURES).index))
 
 
 def read_recipe(given: str | None, flags: Mapping[str, Any]) -> Recipe:
@@ -128,19 +124,6 @@ def read_recipe(given: str | None, flags: Mapping[str, Any]) -> Recipe:
 
     UsageError for an unknown name or key (near ones are listed), or a value that cannot be; InputError for a damaged file.
     """
-    values = _table(given) if given is not None else {}
-    chosen = {name: value for name, value in flags.items() if value is not None}
-    known = [f.name for f in fields(Recipe)]
-    for name in values:
-        if name not in known:
-            raise unknown_name(f"key of the recipe {given}", name, known)
-    plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return Recipe(**{**plain, **chosen})
-
-
-def _table(given: str) -> dict[str, Any]:
-    if given.endswith(".toml"):
-        return read_toml(Path(given))
-    if given not in recipe_names():
-        raise unknown_name("recipe", given, recipe_names(), f"{', '.join(recipe_names())}, or FILE.toml")
-    return tomllib.loads((PACKAGED / f"{given}.toml").read_text(encoding="utf-8"))
+    values = table_of(given, PACKAGED, recipe_names()) if given is not None else {}
+    plain = fields_of(values, [f.name for f in fields(Recipe)], f"the recipe {given}")
+    return Recipe(**{**plain, **{name: value for name, value in flags.items() if value is not None}})
