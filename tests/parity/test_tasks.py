@@ -63,9 +63,11 @@ def test_depth(golden, parity):
     parity.close(resize_map(logits, entry["in.gt"].shape[-2:])[: kept[0], : kept[1]], entry["out.logits_up"])
     parts = Depth().loss(logits, {"depth": entry["in.gt"]})
     parity.close(parts["silog"], entry["out.loss_silog"], what="SiLog")
-    total = sum(parts.values())
-    parity.close(total, entry["out.total"], what="loss")
-    total.backward()
+    parity.close(sum(parts.values()), entry["out.total"], what="loss")
+    # Where p is close to 1e-6, 1/p turns the last digit of a logit, which differs from processor to processor, into 1e-3 of a
+    # gradient: so gradients are compared at the official logits themselves.
+    at_official = logits + (entry["out.logits"] - logits).detach()
+    sum(Depth().loss(at_official, {"depth": entry["in.gt"]}).values()).backward()
     parity.gradients(model, entry, "depth")
 
 
