@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,7 @@ from vitruvian.curate.place import Place
 from vitruvian.curate.pool import Task, perform
 from vitruvian.curate.record import (
     DROP,
-    FOUND,
     KEEP,
-    LOOKS,
-    PEOPLE,
     Row,
     input_schema,
     is_whole,
@@ -80,13 +78,14 @@ def curate(
     models = [{"model": scorer.model, "milliseconds": scorer.cost} for scorer in make_scorers(settings)]  # wrong names speak up
     told = {"sources": [str(s) for s in sources], **settings.as_json(), "models": models}
     with place.alone():
-        found = list_inputs(sources, out) if place.told() is None else None
+        found = list_inputs(sources, out) if place.told() is None else None  # wrong sources must not make the folder a run's
         place.begin(told)
         if place.finished:
             return finished_before(place, told)
         run = Run(place, settings, workers, patience, console, manners, ray)
-        rows = run.measure(run.listed(lambda: list_inputs(sources, out) if found is None else found))
-        stages = run.finish(rows)
+        run.listing(lambda: list_inputs(sources, out) if found is None else found)
+        del found  # as large as the rows themselves
+        stages = run.finish(run.measure(run.listed()))
         place.tell(told | {"stages": stages})
         place.clear()
     return Outcome(stages)
@@ -104,14 +103,14 @@ class Run:
     manners: Manners = USUAL
     ray: str | None = None
 
-    def listed(self, find: Callable[[], list[Row]]) -> list[Row]:
-        """The listing of the first start: what came into the folders since then belongs to another run."""
+    def listing(self, find: Callable[[], list[Row]]) -> None:
+        """Write the listing of the first start: what came into the folders since then belongs to another run."""
         if not is_whole(self.place.inputs):
             write_rows(self.place.inputs, find(), input_schema())
-        return self._fetched(read_rows(self.place.inputs))
 
-    def _fetched(self, inputs: list[Row]) -> list[Row]:
-        """With the places of what had to be fetched. That happens in this process: a host is one host to all workers."""
+    def listed(self) -> list[Row]:
+        """The listing, with the places of what had to be fetched. That happens here: a host is one host to all workers."""
+        inputs = read_rows(self.place.inputs)
         far = [one for one in inputs if is_url(one["source"]) and not one["problem"]]
         fetcher = Fetcher(self.manners)
         for number, begin in enumerate(range(0, len(far), FETCHED)):
@@ -123,17 +122,17 @@ class Run:
                 inputs[row["index"]] = row
         return inputs
 
-    def measure(self, inputs: list[Row]) -> list[Row]:
-        """All that decides, of every input. Models see what is open until nothing is."""
-        looked = self._do("look", inputs, look_schema(), CHUNK)
-        rows = [{**one, **row} for one, row in zip(inputs, looked, strict=True)]
+    def measure(self, rows: list[Row]) -> list[Row]:
+        """The rows of the listing, filled with all that decides. Models see what is open until nothing is."""
+        for row, looks in zip(rows, self._do("look", rows, look_schema(), CHUNK), strict=True):
+            row |= looks
         stages = stages_of(self.settings)
         scores = [bound.score for stage in stages for bound in stage.bounds]
         todo = [row["index"] for row in rows if not row["stage"]] if self.settings.all_scores else self._open(rows)
         number = 0
         while todo:
-            for row in self._do(f"score-{number}", [rows[i] for i in todo], score_schema(scores), CHUNK):
-                rows[row["index"]] |= row
+            for told in self._do(f"score-{number}", [rows[i] for i in todo], score_schema(scores), CHUNK):
+                rows[told["index"]] |= told
             number += 1
             todo = [] if self.settings.all_scores else self._open(rows)
         share_scores(rows, stages)
@@ -147,13 +146,12 @@ class Run:
         stages = stages_of(self.settings)
         verdicts = [v or KEPT for v in decide(rows, self.settings.limits, stages).verdicts]
         scores = [bound.score for stage in stages for bound in stage.bounds]
-        kept = [{**row, "told": _beside(row, scores)} for row, v in zip(rows, verdicts, strict=True) if v == KEPT]
+        kept = [row for row, v in zip(rows, verdicts, strict=True) if v == KEPT]
         packed = {row["index"]: row for row in self._do("pack", kept, pack_schema(), self.settings.shard_size)}
-        ledger = [ledger_row(row, v, rows, packed.get(row["index"])) for row, v in zip(rows, verdicts, strict=True)]
-        write_ledger(self.place.ledger, ledger, scores)
-        return dict(Counter(row["stage"] for row in ledger))
+        ledger = (ledger_row(row, v, rows, packed.get(row["index"])) for row, v in zip(rows, verdicts, strict=True))
+        return write_ledger(self.place.ledger, ledger, scores)
 
-    def _do(self, kind: str, inputs: Sequence[Row], schema: Any, size: int) -> list[Row]:
+    def _do(self, kind: str, inputs: Sequence[Row], schema: Any, size: int) -> Iterator[Row]:
         """The rows of all tasks of one kind, in the order of the inputs; those that are done are not done again."""
         parts = [inputs[begin : begin + size] for begin in range(0, len(inputs), size)]
         targets = [self.place.part(kind, number) for number in range(len(parts))]
@@ -165,7 +163,7 @@ class Run:
         ]
         for _ in self._watched(self._perform(tasks), kind, len(parts), len(tasks)):
             pass
-        return [row for target in targets for row in read_rows(target)]
+        return (row for target in targets for row in read_rows(target))
 
     def _perform(self, tasks: list[Task]) -> Iterator[Task]:
         """What a cluster has lost for good, as by an image that kills whoever reads it, is done here, where that is named."""
@@ -189,12 +187,6 @@ def finished_before(place: Place, told: dict[str, Any]) -> Outcome:
     return Outcome(stages, before=True)
 
 
-def _beside(row: Row, scores: Sequence[str]) -> Row:
-    """What a shard holds beside an image."""
-    names = ["source", *FOUND, *LOOKS, *scores, *PEOPLE]
-    return {name: row[name] for name in names if name not in ("index", "stage", "reason") and row.get(name) is not None}
-
-
 def ledger_row(row: Row, verdict: Verdict, rows: Sequence[Row], packed: Row | None) -> Row:
     """One line of the ledger."""
     if packed is not None and packed["reason"]:
@@ -206,13 +198,18 @@ def ledger_row(row: Row, verdict: Verdict, rows: Sequence[Row], packed: Row | No
     return {**row, **told, **stored}
 
 
-def write_ledger(folder: Path, rows: Sequence[Row], scores: Sequence[str]) -> None:
-    """All files of the ledger, or none: a folder that is there is complete."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    for begin in range(0, max(len(rows), 1), LEDGER_ROWS):
-        part = temporary / f"{begin // LEDGER_ROWS:06d}.parquet"
-        write_rows(part, rows[begin : begin + LEDGER_ROWS], ledger_schema(scores))
+def write_ledger(folder: Path, rows: Iterator[Row], scores: Sequence[str]) -> dict[str, int]:
+    """All files of the ledger, or none: a folder that is there is complete. Counts of the stages; rows are not kept."""
+    temporary, stages = folder.with_name(f".{folder.name}.tmp"), Counter[str]()
+    for number in count():
+        part = list(islice(rows, LEDGER_ROWS))
+        if part or number == 0:
+            write_rows(temporary / f"{number:06d}.parquet", part, ledger_schema(scores))
+        stages.update(row["stage"] for row in part)
+        if len(part) < LEDGER_ROWS:
+            break
     temporary.replace(folder)
+    return dict(stages)
 
 
 def read_ledger(out: Path) -> list[Row]:

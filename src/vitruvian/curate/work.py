@@ -17,13 +17,14 @@ from vitruvian.curate.fetch import is_url
 from vitruvian.curate.integrity import Opened, Refusal, open_image
 from vitruvian.curate.limits import FETCH, READ, count_people
 from vitruvian.curate.looks import looks_of
-from vitruvian.curate.record import Row, rounded, unwritable
+from vitruvian.curate.record import HEAD, TAIL, Row, rounded, unwritable
 from vitruvian.curate.scorer import Scorer, View
 from vitruvian.curate.settings import Settings, make_scorers
 from vitruvian.predict.images import from_pillow
 
 BATCH = 16  # views that a scorer is handed at once
 COPIED = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}  # formats that shards hold as they are
+APART = frozenset({*HEAD, *TAIL, "problem"} - {"source"})  # columns that are not told beside an image in its shard
 
 Telling = Callable[[Sequence[int]], None]  # the indices of images that are about to be touched
 
@@ -139,7 +140,7 @@ def pack(inputs: Sequence[Row], path: Path, tell: Telling) -> list[Row]:
                 try:
                     ending, content = _stored(one)
                     _add(tar, row["key"] + ending, content)
-                    _add(tar, row["key"] + ".json", json.dumps(one["told"], ensure_ascii=False, sort_keys=True).encode())
+                    _add(tar, row["key"] + ".json", json.dumps(_beside(one), ensure_ascii=False, sort_keys=True).encode())
                 except Refusal as refusal:
                     row |= {"shard": None, "key": None, "reason": str(refusal)}
                 rows.append(row)
@@ -148,6 +149,10 @@ def pack(inputs: Sequence[Row], path: Path, tell: Telling) -> list[Row]:
         temporary.unlink(missing_ok=True)
         raise unwritable(path, error) from error
     return rows
+
+
+def _beside(one: Row) -> Row:
+    return {name: value for name, value in one.items() if name not in APART and value is not None}
 
 
 def _stored(one: Row) -> tuple[str, bytes]:
