@@ -13,7 +13,7 @@ from vitruvian.data.augment import Backdrops
 from vitruvian.device import Device, choose_compute
 from vitruvian.errors import UsageError
 from vitruvian.finetune.config import Facts, FinetuneConfig, Words, config_of
-from vitruvian.finetune.network import begin_with, new_model, spec_of, tasks_of, trained_numbers
+from vitruvian.finetune.network import begin_with, new_model, spec_of, tasks_of, trained_numbers, with_labels
 from vitruvian.finetune.recipe import Recipe, read_recipe
 from vitruvian.finetune.validate import Validation
 from vitruvian.finetune.views import Labelled, Lessons, open_labelled
@@ -56,14 +56,16 @@ def finetune(
     begin = begin_with(init)
     told = read_recipe(recipe, flags, begin.size)
     labelled, judged = open_labelled(sources, told.skeleton), open_labelled(val, told.skeleton) if val else None
+    told, left_out = with_labels(told, begin, labelled.tasks)
     spec = spec_of(told, begin)
+    _check_labels(spec, labelled, judged)
     tasks = tasks_of(spec, told)
     words = Words(out, tuple(sources), tuple(val), recipe, init, backgrounds, device, workers, resume)
     facts = Facts(labelled.samples, labelled.digest(), begin.hash, tuple(task.name for task in tasks), _definitions(spec))
     config = config_of(told, words, facts)
     model, changes = new_model(spec, told, begin)
     if world().first:
-        _tell(config, told, model, labelled, [f"{init}: {change}" for change in changes])
+        _tell(config, told, model, labelled, [f"{init}: {change}" for change in (*left_out, *changes)])
     validate = Validation(judged, tasks, spec, choose_compute(device, told.dtype)) if judged else None
     backdrops = Backdrops(backgrounds or PERSON_FREE) if told.augment.background else None
     lessons = Lessons(labelled, tasks, spec, told.augment, backdrops, facts.definitions)
@@ -74,6 +76,19 @@ def finetune(
     if not result.finished:
         return 1
     return _export(out, export_to or out / MODEL)
+
+
+def _check_labels(spec: ModelSpec, labelled: Labelled, judged: Labelled | None) -> None:
+    """UsageError for part ids of another class set than the model's, and for held-out data that cannot say which is best."""
+    for data in (labelled, judged) if judged else (labelled,):
+        for head in spec.heads:
+            if head.task == "seg":
+                data.check_classes(str(head.vocabulary))
+    first = spec.heads[0].task
+    if judged and first not in judged.tasks:
+        has = ", ".join(sorted(judged.tasks)) or "nothing"
+        told = f"--val {' '.join(judged.names)} has labels of {has}, and the first task, {first}, says which model is best"
+        raise UsageError(f"{told}. Fix: other data, or --tasks with another one first.")
 
 
 def _definitions(spec: ModelSpec) -> tuple[dict[str, Any], ...]:

@@ -66,6 +66,22 @@ def begin_with(given: str) -> Begin:
     return Begin(loaded, Size(spec.dim, spec.depth, spec.heads_attn, spec.mlp), given)
 
 
+def with_labels(recipe: Recipe, begin: Begin, labelled: frozenset[str]) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with tasks that the data have labels for: those told, else those of the heads of `begin`; and a line for every
+    head that is left out: unlearned beside a backbone that changes, it would grow worse without a word.
+
+    UsageError for a task that is told and has no labels, or where there is none left.
+    """
+    names = recipe.tasks or tuple(head.task for head in begin.heads)
+    missing = [name for name in names if name not in labelled]
+    if missing and (recipe.tasks or len(missing) == len(names)):
+        has = ", ".join(sorted(labelled)) or "nothing"
+        told = f"no source has labels for {', '.join(missing)}; they have {has}"
+        raise UsageError(f"{told}. Fix: --tasks of these, or more sources.")
+    kept = tuple(name for name in names if name in labelled) or None
+    return replace(recipe, tasks=kept), tuple(f"{name} head: left out, no source has labels for it" for name in missing)
+
+
 def spec_of(recipe: Recipe, begin: Begin) -> ModelSpec:
     """The model that the recipe asks for: the backbone of `begin`, its preparation of photos where it has heads, else Sapiens
     v1's; no class token. UsageError for what cannot be learned with it."""
