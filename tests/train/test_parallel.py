@@ -112,6 +112,13 @@ def test_one_rank_reads_while_all_are_joined_and_bad_examples_are_those_of_all(t
     assert counted[0] == counted[1] and counted[0][-1] >= 3
 
 
+def test_bad_examples_of_all_ranks_are_not_held_against_the_share_of_one_on_resume(tmp_path: Path) -> None:
+    words = (tmp_path, 30, 0, 26, 0.08)  # two of forty are bad
+    assert start(2, *words) != 0 and sharded_steps(tmp_path / "checkpoints")[-1] >= 15
+    assert start(2, *(tmp_path, 30, 0, 99, 0.08)) == 0
+    assert [line["bad_examples"] for line in read_log(tmp_path / "log.jsonl") if line["kind"] == "train"][-1] == 18
+
+
 def test_half_a_place_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)

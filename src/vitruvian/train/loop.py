@@ -292,7 +292,7 @@ class _Run:
             self._notice(f"the losses may differ in the last digits: {line}")
         self.step, self.best, self.skipped = found["step"], found["best"], found["skipped"]
         self.sums, self.counts = found["sums"], found["counts"]
-        self.loader.bad = found["bad"] if self.place.first else 0  # that of all ranks together
+        self.loader.bad = len(range(self.place.rank, found["bad"], self.place.ranks))  # a share: each holds it against its own
         set_random_state(found["random"])
         self._notice(f"resumed after step {self.step} of {self.config.steps}")
 
