@@ -24,6 +24,8 @@ from vitruvian.weights.card import words_of
 RANDOM = "random:"  # before a size: a backbone that has learned nothing
 SIZE = (1024, 768)  # of the official input, (H, W)
 SIGMA = 6.0 / 1024  # officially: of the points' maps, in their pixels, against the input's height
+PADDING = 2  # officially of the patches, in px, where these tasks are learned; 0 for parts and depth
+SHIFTED = frozenset({"pose", "normal"})
 LAST = "final"  # layer of a head: its rows are the words of the vocabulary
 DEFAULTS = {"pose": "coco17", "seg": "body28"}
 
@@ -93,7 +95,8 @@ def spec_of(recipe: Recipe, begin: Begin) -> ModelSpec:
     if begin.heads and recipe.size:
         spec = replace(spec, sigma=spec.sigma * recipe.size[0] / _bare(begin).size[0])
     elif not begin.heads:
-        spec = replace(spec, sigma=SIGMA * spec.size[0])
+        shifted = spec.stem == "patch" and not SHIFTED.isdisjoint(names)
+        spec = replace(spec, sigma=SIGMA * spec.size[0], padding=PADDING if shifted else 0)
     spec = replace(spec, fit=_fit(recipe, begin, names))
     return spec.with_heads(*(_head(name, recipe, begin, spec) for name in names))
 
@@ -102,7 +105,7 @@ def _bare(begin: Begin) -> ModelSpec:
     """The backbone without heads, and with the preparation it was trained with or, of an encoder, the official one."""
     if begin.loaded is None:
         arch = begin.arch
-        return ModelSpec(f"vit-{begin.size}", SIZE, arch.dim, arch.depth, arch.heads_attn, arch.mlp, (), padding=2)
+        return ModelSpec(f"vit-{begin.size}", SIZE, arch.dim, arch.depth, arch.heads_attn, arch.mlp, ())
     spec = begin.loaded.card.spec
     if begin.heads:
         return replace(spec.with_heads(), name=f"{spec.name}-tuned")
