@@ -107,6 +107,17 @@ def test_validation_decides_what_is_written(finetune: Callable[..., Any], people
     assert all(torch.equal(best[name], written[name]) for name in written)
 
 
+def test_a_validated_run_without_a_best_model_is_exported_as_it_is_and_says_so(
+    finetune: Callable[..., Any], people: Path, tmp_path: Path
+) -> None:
+    assert finetune("--tasks", "pose", "--steps", 2, "--batch", 2, "--val", people)[0] == 0
+    (tmp_path / "run" / "checkpoints" / "best.pt").unlink()  # as before the first evaluation
+    code, told, _ = finetune("--export", tmp_path / "now.safetensors", sources=[])
+    assert code == 0 and "after 2 steps, not the best: no evaluation has had a finite pose/pck" in told
+    last, written = read_weights(tmp_path / "run"), load_file(tmp_path / "now.safetensors")
+    assert all(torch.equal(last[name], written[name]) for name in written)
+
+
 def test_another_run_is_not_gone_on_with(finetune: Callable[..., Any], encoder: Path, small: Path) -> None:
     words = ["--tasks", "pose", "--batch", 2, "--warmup", 0]
     assert finetune(*words, "--steps", 2)[0] == 0

@@ -3,7 +3,8 @@
 FOLDER STEPS [KILLED_RANK KILLED_STEP [MAX_BAD] | --accumulate PARTS | --joined 1 | --nodes 2]
 
 --joined: the launcher has joined the processes and keeps them so, as Ray does; the first one reads the weights
-meanwhile. Three examples of it are bad. MAX_BAD: two are, and so many are allowed. --nodes: as if they were on so many machines, each of which holds all weights.
+meanwhile. Three examples of it are bad. MAX_BAD: two are, and so many are allowed. --nodes: as if they were on so many
+machines, each of which holds all weights.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from vitruvian.model import Model, build
 from vitruvian.model.lora import merged
 from vitruvian.synth.appearance.backgrounds import PACKAGED as PERSON_FREE
 from vitruvian.train import read_log, read_weights, train
+from vitruvian.train.checkpoint import has_best
 from vitruvian.train.parallel import world
 from vitruvian.train.run import Run, check_export, last_step, read_run
 from vitruvian.types import ModelSpec
@@ -120,16 +121,21 @@ def _tell_bad(folder: Path) -> None:
 
 
 def _export(folder: Path, place: Path) -> int:
-    """Write the best model of a run that was validated, else the last, averaged weights where the run kept an average."""
+    """Write the best model of a run that was validated, else the last, averaged weights where the run kept an average.
+
+    Where there should be a best one and is none, the last is written and that is told.
+    """
     run = read_run(folder, "finetune")
     for table in run.config.get("definitions", ()):
         define(table, str(folder))
     if any(head.kind == "mae" for head in run.spec.heads):
         raise UsageError(f"{folder}: a run of pretraining. Fix: vitruvian pretrain --out {folder} --export {place}")
-    model, best = cast(Model, build(run.spec)), run.config.get("best") is not None
+    wanted = run.config.get("best")
+    model, best = cast(Model, build(run.spec)), wanted is not None and has_best(folder)
     model.load_state_dict(merged(read_weights(folder, best=best)))
     weights.save(place, model, provenance=_provenance(run, folder), run=run.digest, dtype=torch.float32, verify=True)
-    which = f"best by {run.config['best']}" if best else f"after {last_step(folder):,} steps"
+    which = f"best by {wanted}" if best else f"after {last_step(folder):,} steps"
+    which += f", not the best: no evaluation has had a finite {wanted}" if wanted and not best else ""
     tasks = ", ".join(head.task for head in run.spec.heads)
     print(f"model ({tasks}), {which} -> {place}")
     print(f"next: vitruvian predict PHOTO --model {place} --out results")

@@ -110,6 +110,12 @@ def read_weights(folder: Path, best: bool = False, average: bool = True) -> dict
     return cast(dict[str, Tensor], state["average"] if average and state["average"] is not None else state["model"])
 
 
+def has_best(folder: Path) -> bool:
+    """Whether a run has kept a best checkpoint: one of an evaluation whose figure was finite."""
+    place = folder / "checkpoints"
+    return (place / _BEST).is_file() or best_step(place) is not None
+
+
 def _write(state: Mapping[str, Any], path: Path) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("wb") as file:
