@@ -39,7 +39,7 @@ from vitruvian.train.config import TrainConfig
 from vitruvian.train.log import Clock, RunLog
 from vitruvian.train.memory import check_memory
 from vitruvian.train.optim import Average, adamw, set_learning_rate
-from vitruvian.train.parallel import World, any_rank, joined, shard, whole
+from vitruvian.train.parallel import World, any_rank, draw_apart, joined, shard, whole
 from vitruvian.train.sharded import Sharded, load_sharded, put_tensors, sharded_steps, tensors_of
 from vitruvian.train.step import Losses, keep_freed_memory
 from vitruvian.types import Batch
@@ -179,6 +179,7 @@ class _Run:
     def _learn(self, micro: Sequence[Batch]) -> None:
         """One optimiser step over the micro-batches; a step that is not finite changes no weight and is counted."""
         rate = set_learning_rate(self.optimizer, self.step, self.config)
+        draw_apart(self.place, self.config.seed, self.step)
         parts: dict[str, Tensor] = {}
         for batch, shares in zip(micro, self.losses.shares(micro), strict=True):
             losses = self.losses.of(batch, shares)
