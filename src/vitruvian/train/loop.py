@@ -288,7 +288,6 @@ class _Run:
             np.random.seed(self.config.seed % 2**32)
             torch.manual_seed(self.config.seed)
             return
-        check_same_run(found["identity"], self.identity, self.config.folder)
         for line in differences(found["environment"], environment(self.device)):
             self._notice(f"the losses may differ in the last digits: {line}")
         self.step, self.best, self.skipped = found["step"], found["best"], found["skipped"]
@@ -303,16 +302,20 @@ class _Run:
         steps = sharded_steps(folder)
         if steps and steps[-1] >= max(self.checkpoints.steps(), default=0):
             tensors = self._tensors()
-            rest = load_sharded(folder, steps[-1], tensors)
+            rest = load_sharded(folder, steps[-1], tensors, self._check_same)
             put_tensors(tensors, self.model, self.optimizer, whole=False)
             return rest
         found = self.checkpoints.latest()
         if found is not None:
-            check_same_run(found["identity"], self.identity, self.config.folder)
+            self._check_same(found)
             put_tensors(found, self.model, self.optimizer, whole=True)
             if self.average:
                 self.average.load(found["average"])
         return found
+
+    def _check_same(self, found: Mapping[str, Any]) -> None:
+        """Before tensors are put in place, which would not fit: UsageError for a checkpoint of other settings."""
+        check_same_run(found["identity"], self.identity, self.config.folder)
 
     def _tensors(self) -> dict[str, Any]:
         return tensors_of(self.model, self.optimizer, self.average.state if self.average else None)
