@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ from vitruvian.model.marks import OUTPUTS, STRIDE, MarkNet
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.frames import frame_view
-from vitruvian.synth.marks import PACKAGED, caption, draw_as, watermark
+from vitruvian.synth.marks import PACKAGED, caption, draw_as, lettering, watermark
 from vitruvian.synth.marks.styles import LEARNED
 from vitruvian.types import Array
 from vitruvian.weights.marks import Marks, load_marks, save_marks
@@ -43,7 +44,11 @@ SIDE = 224  # px of a training picture
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
 COLLAGES = 0.33
 IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
+SEEN = 5.0  # grey levels by which a mark changes what it covers, or nobody sees it
+FEWEST_SEEN = 60  # px; of pictures with less of a mark nothing is said
+OTHER = 0.3  # weight of "no text" where there is a watermark, and the other way round: strong marks look alike
 HELD_OUT = 6  # every so many backgrounds
+LETTERED = 0.2  # of the pictures, words belong to the scene: on walls, clothes, signs
 CHANCES = {"clean": 0.34, "watermark": 0.36, "text": 0.15, "artistic": 0.15}
 
 
@@ -110,16 +115,30 @@ def example(clean: CleanPictures, rng: np.random.Generator, size: tuple[int, int
     before = rng.random() < 0.5  # marks are put on photos that are worse or better than themselves
     if before and kind != "artistic":
         picture = degrade(picture, rng)
+    if kind != "artistic" and rng.random() < LETTERED:
+        picture = lettering(picture, PACKAGED, rng)
     if kind == "watermark":
         marked, mask = watermark(picture, PACKAGED, rng)
+        mask = mask * (np.abs(marked.astype(np.float32) - picture).mean(-1) >= SEEN)
         picture, masks[0], kind = (picture, masks[0], "clean") if spared else (marked, mask, kind)
     elif kind == "text":
         picture, masks[1] = caption(picture, PACKAGED, rng)
     elif kind == "artistic":
-        picture = draw_as(str(rng.choice(list(LEARNED))), picture, rng)
+        picture = _drawn(picture, rng)
         if rng.random() < 0.15:
             picture, masks[1] = caption(picture, PACKAGED, rng)
     return Example(_saved(picture, rng) if before or kind == "artistic" else degrade(picture, rng), kind, masks)
+
+
+def _drawn(picture: Array, rng: np.random.Generator) -> Array:
+    """In one of the styles that are learned from, by half drawn larger, as what is shrunk on the web."""
+    style, (height, width) = str(rng.choice(list(LEARNED))), picture.shape[:2]
+    if rng.random() < 0.5:
+        return draw_as(style, picture, rng)
+    scale = rng.uniform(1.2, 2)
+    large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    small: Array = cv2.resize(draw_as(style, large, rng), (width, height), interpolation=cv2.INTER_AREA)
+    return small
 
 
 def _saved(picture: Array, rng: np.random.Generator) -> Array:
@@ -148,16 +167,19 @@ class Stream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
 def _tensors(one: Example) -> tuple[Tensor, Tensor, Tensor]:
     shares = F.avg_pool2d(torch.from_numpy(one.masks)[None], STRIDE)[0]
-    kinds = torch.tensor([one.masks[0].any(), one.masks[1].any(), one.kind == "artistic"], dtype=torch.float32)
-    return torch.from_numpy(one.picture).permute(2, 0, 1), shares, kinds
+    marked = (one.masks > 0.2).sum((1, 2))
+    told = [math.nan if 0 < count < FEWEST_SEEN else float(count > 0) for count in marked]
+    if one.kind in ("watermark", "text") and not any(told):
+        told = [math.nan, math.nan]
+    return torch.from_numpy(one.picture).permute(2, 0, 1), shares, torch.tensor([*told, one.kind == "artistic"])
 
 
 def loss_of(net: MarkNet, places: Tensor, shares: Tensor, kinds: Tensor) -> Tensor:
     """Of places (a little marked ones do not count), of pictures, and of being drawn everywhere."""
     wanted = (shares > 2 * IGNORED).float()
-    counted = ((shares <= 1e-3) | (shares > IGNORED)).float()
+    counted = ((shares <= 1e-3) | (shares > IGNORED)).float() * torch.where(shares.flip(1) > 0, OTHER, 1.0)
     local = F.binary_cross_entropy_with_logits(places[:, :2], wanted, weight=counted)
-    whole = F.binary_cross_entropy_with_logits(net.pooled(places), kinds)
+    whole = F.binary_cross_entropy_with_logits(net.pooled(places), kinds.nan_to_num(0), weight=1.0 - kinds.isnan().float())
     return 2 * local + whole
 
 
