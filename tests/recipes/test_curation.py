@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from vitruvian.errors import UsageError
 from vitruvian.model.marks import MarkNet
 from vitruvian.recipes.curation import CHANCES, CleanPictures, Example, _tensors, example, loss_of, main, split
 from vitruvian.synth.appearance.backgrounds import Backgrounds
@@ -54,8 +55,15 @@ def test_words_of_a_scene_are_no_overlay() -> None:
     assert max(picture.max() for picture in dark) < 180, "lit as what they stand on"
 
 
-def test_the_recipe_goes_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_recipe_goes_through_and_goes_on_where_it_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--work", str(tmp_path), "--steps", "2", "--batch", "2", "--workers", "0", "--pictures", "30"]
     assert main(words) == 0
     assert "found" in capsys.readouterr().out
-    assert len(load_marks(tmp_path / "marks.safetensors").offsets) == 3
+    first = load_marks(tmp_path / "marks.safetensors")
+    assert len(first.offsets) == 3
+    (tmp_path / "marks.safetensors").unlink()
+    assert main(words) == 0
+    assert "resumed after step 2" in capsys.readouterr().out
+    assert load_marks(tmp_path / "marks.safetensors").hash == first.hash
+    with pytest.raises(UsageError, match="another --work"):
+        main([*words, "--lr", "1e-3"])
