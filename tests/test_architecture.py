@@ -14,10 +14,11 @@ LEVELS = {
     "tasks": 2, "data": 2,
     "weights": 3,
     "train": 4, "predict": 4, "synth": 4,
-    "recipes": 5, "evaluate": 5, "keypoints": 5, "maps": 5, "depth": 5, "features": 5, "export": 5, "bench": 5, "doctor": 5,
+    "evaluate": 5, "keypoints": 5, "maps": 5, "depth": 5, "features": 5, "export": 5, "bench": 5, "doctor": 5,
     "survey": 5, "pretrain": 5, "finetune": 5, "curate": 5,
-    "cli": 6,
-    "__main__": 7,
+    "recipes": 6,
+    "cli": 7,
+    "__main__": 8,
 }  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -638,7 +638,8 @@ def finetune(
         sources: Labelled data: COCO's FILE.json, SOURCE.toml, folders of maps or of `vitruvian synth` (see `vitruvian data
             list`). Without any, --export writes what OUT has learned so far.
         out: Folder of the run: config.json, log.jsonl, checkpoints and, at the end, model.safetensors.
-        tasks: One or more of pose, seg, depth, normal; those of --init if neither this nor the recipe says.
+        tasks: One or more of pose, seg, depth, normal; those of --init that the sources label if neither this nor the recipe
+            says.
         init: Begin with these weights: name (see `vitruvian models`) or path, an encoder or a whole model; or random:SIZE.
         recipe: pose17, pose133, pose308, seg28, depth, normal (as Sapiens'), or FILE.toml with the same keys.
         skeleton: Of poses: a name (see `vitruvian keypoints list`), or a TOML file of your own.

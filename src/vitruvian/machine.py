@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,10 @@ MATMUL = {"cpu": 2048, "cuda": 8192, "mps": 4096}  # side of the matrices that t
 
 @cache
 def best_flops(compute: Compute, rounds: int = 5) -> float:
-    """Operations a second of a large matrix product on this device in this precision, measured once."""
+    """Operations a second of a large matrix product on this device in this precision, measured once.
+
+    The fastest of `rounds`: others at work on the machine only slow one down.
+    """
     side = MATMUL[compute.device.type]
     own = torch.Generator(compute.device).manual_seed(0)  # nobody else's random numbers change
     a, b = (torch.randn(side, side, device=compute.device, dtype=compute.dtype, generator=own) for _ in "ab")
@@ -25,7 +27,7 @@ def best_flops(compute: Compute, rounds: int = 5) -> float:
         begin = now(compute.device)
         a @ b
         seconds.append(now(compute.device) - begin)
-    return 2 * side**3 / statistics.median(seconds[1:])
+    return 2 * side**3 / min(seconds[1:])
 
 
 def now(device: torch.device) -> float:

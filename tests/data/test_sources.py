@@ -58,6 +58,12 @@ def test_damaged_entries_are_named(tmp_path, change, words):
         source[0]
 
 
+@pytest.mark.parametrize("name", ["id", "file_name"])
+def test_a_photo_without_its_number_or_name(tmp_path, name):
+    with pytest.raises(InputError, match="images: entry 0 has no id or no file_name"):
+        write_coco(tmp_path, lambda d: d["images"][0].pop(name))
+
+
 def test_files_that_are_no_coco_are_refused(tmp_path):
     (tmp_path / "x.json").write_text('{"images": []}')
     (tmp_path / "y.json").write_text('{"images": [')

@@ -83,6 +83,18 @@ def write_maps(folder: Path, count: int) -> Path:
     return folder / "maps.toml"
 
 
+def write_parts(folder: Path, count: int, classes: str = "body28") -> Path:
+    """A TOML file, and its folders of pictures and of masks of part ids."""
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for i in range(count):
+        one = person(i)
+        cv2.imwrite(str(folder / "images" / one.key), one.image[..., ::-1])
+        cv2.imwrite(str(folder / "masks" / one.key), np.asarray(one.classes))
+    (folder / "parts.toml").write_text(f'kind = "parts"\nimages = "images"\nmasks = "masks"\nclasses = "{classes}"\n')
+    return folder / "parts.toml"
+
+
 class People:
     """A source of drawn people with all labels at once."""
 

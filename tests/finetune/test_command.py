@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import pytest
 import torch
-from drawn_people import MINE, person, write_maps, write_people
+from drawn_people import MINE, person, write_maps, write_parts, write_people
 from safetensors.torch import load_file
 
 from vitruvian import weights
@@ -80,7 +80,8 @@ def test_four_tasks_learn_together_from_data_of_several_kinds(
     words: Any, finetune: Callable[..., Any], people: Path, small: Path, tmp_path: Path
 ) -> None:
     before = load_file(small)
-    told = finetune("--steps", 3, "--batch", 8, *words, sources=[people, write_maps(tmp_path / "maps", 4)])
+    sources = [people, write_maps(tmp_path / "maps", 4), write_parts(tmp_path / "parts", 4)]
+    told = finetune("--steps", 3, "--batch", 8, *words, sources=sources)
     assert told[0] == 0, told
     last = [line for line in read_log(tmp_path / "run" / "log.jsonl") if line["kind"] == "train"][-1]
     assert {"pose/heatmap", "seg/ce", "depth/silog", "normal/cosine"} <= set(last)
@@ -104,6 +105,17 @@ def test_validation_decides_what_is_written(finetune: Callable[..., Any], people
     assert [line["step"] for line in figures] == [3, 4] and all(0 <= line["pose/pck"] <= 1 for line in figures)
     best, written = read_weights(tmp_path / "run", best=True), load_file(tmp_path / "run" / "model.safetensors")
     assert all(torch.equal(best[name], written[name]) for name in written)
+
+
+def test_a_validated_run_without_a_best_model_is_exported_as_it_is_and_says_so(
+    finetune: Callable[..., Any], people: Path, tmp_path: Path
+) -> None:
+    assert finetune("--tasks", "pose", "--steps", 2, "--batch", 2, "--val", people)[0] == 0
+    (tmp_path / "run" / "checkpoints" / "best.pt").unlink()  # as before the first evaluation
+    code, told, _ = finetune("--export", tmp_path / "now.safetensors", sources=[])
+    assert code == 0 and "after 2 steps, not the best: no evaluation has had a finite pose/pck" in told
+    last, written = read_weights(tmp_path / "run"), load_file(tmp_path / "now.safetensors")
+    assert all(torch.equal(last[name], written[name]) for name in written)
 
 
 def test_another_run_is_not_gone_on_with(finetune: Callable[..., Any], encoder: Path, small: Path) -> None:
@@ -139,6 +151,38 @@ def test_a_skeleton_that_the_labels_do_not_have(finetune: Callable[..., Any], mi
     data = write_people(tmp_path / "own", 2, ("grip", "knot", "toe"))
     code, _, told = finetune("--steps", 1, "--tasks", "pose", "--skeleton", mine, sources=[data])
     assert code == 1 and "none of drawn5" in told
+
+
+def test_heads_without_labels_are_left_out_and_told(finetune: Callable[..., Any], tmp_path: Path) -> None:
+    code, told, _ = finetune("--steps", 1, "--batch", 2)
+    assert code == 0 and "small-tuned: pose (17 of coco17)\n" in told
+    assert all(f"{name} head: left out, no source has labels for it" in told for name in ("seg", "depth", "normal"))
+    card = weights.load(str(tmp_path / "run" / "model.safetensors")).card
+    assert [head.task for head in card.spec.heads] == ["pose"]
+
+
+@pytest.mark.parametrize("tasks", [("depth",), ("pose", "seg")])
+def test_a_task_that_no_source_labels(tasks: tuple[str, ...], finetune: Callable[..., Any], tmp_path: Path) -> None:
+    code, _, told = finetune("--steps", 1, "--tasks", *tasks)
+    assert code == 2 and f"no source has labels for {tasks[-1]}; they have pose" in told and not (tmp_path / "run").exists()
+
+
+def test_part_ids_of_another_class_set_are_refused(finetune: Callable[..., Any], tmp_path: Path) -> None:
+    classes = ", ".join(f'{{name = "part {i}"}}' for i in range(13))
+    (tmp_path / "thirteen.toml").write_text(f'name = "thirteen"\nclasses = [{classes}]\n')
+    own = write_parts(tmp_path / "own", 4, "../thirteen.toml")
+    words = ("--steps", 1, "--batch", 2, "--tasks", "seg")
+    code, _, told = finetune(*words, sources=[own])
+    assert code == 2 and "labelled in thirteen, and the seg head answers in body28" in told and "--classes" in told
+    code, _, told = finetune(*words, "--val", own, sources=[write_parts(tmp_path / "parts", 4)])
+    assert code == 2 and "labelled in thirteen" in told
+    assert finetune(*words, "--classes", tmp_path / "thirteen.toml", sources=[own])[0] == 0
+
+
+def test_held_out_data_without_labels_of_the_first_task(finetune: Callable[..., Any], people: Path, tmp_path: Path) -> None:
+    maps = write_maps(tmp_path / "maps", 4)
+    code, _, told = finetune("--steps", 1, "--tasks", "pose", "--val", maps)
+    assert code == 2 and "has labels of depth, normal, and the first task, pose" in told and not (tmp_path / "run").exists()
 
 
 def test_the_verb_shows_its_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ def mine(tmp_path: Path) -> str:
 def test_an_encoder_gets_the_official_model(encoder: Path) -> None:
     begin = begin_with(str(encoder))
     spec = spec_of(Recipe(tasks=("pose",), skeleton="coco17"), begin)
-    assert (spec.size, spec.fit, spec.sigma, spec.class_token, spec.padding) == ((1024, 768), "affine", 6.0, False, 0)
+    assert (spec.size, spec.fit, spec.sigma, spec.class_token, spec.padding) == ((1024, 768), "affine", 6.0, False, 2)
     head = spec.head("pose")
     assert (head.kind, head.upsample, head.conv, head.out, head.options) == (
         "deconv",
@@ -37,6 +37,15 @@ def test_an_encoder_gets_the_official_model(encoder: Path) -> None:
     assert tasks_of(spec, Recipe())[0].loss_kind == "mse"  # type: ignore[attr-defined]
     dense = spec_of(Recipe(tasks=("seg", "depth")), begin)
     assert dense.fit == "stretch" and [h.upsample for h in dense.heads] == [(768,) * 3, (384,) * 4]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "padding"), [("pose17", 2), ("pose133", 2), ("pose308", 2), ("normal", 2), ("seg28", 0), ("depth", 0)]
+)
+def test_patches_are_padded_as_officially(recipe: str, padding: int, encoder: Path) -> None:
+    for init in (str(encoder), "random:0.3b"):
+        begin = begin_with(init)
+        assert spec_of(read_recipe(recipe, {}, begin.size), begin).padding == padding
 
 
 def test_an_encoder_is_taken_over_and_its_positions_resized(encoder: Path) -> None:

@@ -47,6 +47,13 @@ def test_poses_fall_to_a_tenth_after_170_and_200_of_210_epochs(tmp_path: Path) -
     assert rates == pytest.approx([1e-3, 1, 1, 0.1, 0.01])
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_try_of_a_few_steps_of_an_official_recipe(tmp_path: Path, steps: int) -> None:
+    recipe = read_recipe("pose17", {"steps": steps, "warmup": 0})
+    config = config_of(recipe, words(tmp_path), Facts(1000, "", "", ("pose",)))
+    assert lr_factor(0, config) == 1.0
+
+
 def test_maps_fall_linearly_epoch_by_epoch_and_the_last_runs_at_nothing(tmp_path: Path) -> None:
     config = config_of(read_recipe("seg28", {"batch": 2}), words(tmp_path), Facts(2000, "", "", ("seg",)))
     assert (config.steps, config.schedule_unit, config.warmup) == (200_000, 1000, 400)

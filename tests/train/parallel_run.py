@@ -1,9 +1,10 @@
 """A small run for `torchrun` or a single process.
 
-FOLDER STEPS [KILLED_RANK KILLED_STEP | --accumulate PARTS | --joined 1 | --nodes 2]
+FOLDER STEPS [KILLED_RANK KILLED_STEP [MAX_BAD] | --accumulate PARTS | --joined 1 | --nodes 2]
 
 --joined: the launcher has joined the processes and keeps them so, as Ray does; the first one reads the weights
-meanwhile. Three examples of it are bad. --nodes: as if they were on so many machines, each of which holds all weights.
+meanwhile. Three examples of it are bad. MAX_BAD: two are, and so many are allowed. --nodes: as if they were on so many
+machines, each of which holds all weights.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Uneven:
         return image, target, str(index)
 
 
-def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-1") -> None:
+def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-1", max_bad: str = "") -> None:
     def kill(_: nn.Module, step: int) -> dict[str, float]:
         if (os.environ.get("RANK", "0"), step) == (killed_rank, int(killed_step)):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -69,10 +70,11 @@ def main(folder: str, steps: str, killed_rank: str = "-1", killed_step: str = "-
     config = TrainConfig(
         folder=Path(folder), steps=int(steps), batch=12 // parts, accumulate=parts, lr=1e-3, warmup=5, layer_decay=0.85,
         ema=0.9, dtype="fp32", device="cpu", log_every=1, evaluate_every=1, checkpoint_every=5, progress=False,
-        shard="node" if nodes else "all",
+        shard="node" if nodes else "all", max_bad=float(max_bad or 0.01),
     )  # fmt: skip
+    bad = (3, 4, 11) if killed_rank == "--joined" else (3, 11) if max_bad else ()
     with joined(torch.device("cpu")) if killed_rank == "--joined" else nullcontext():
-        train(config, build(SPEC), TASKS, Uneven((3, 4, 11) if killed_rank == "--joined" else ()), kill)
+        train(config, build(SPEC), TASKS, Uneven(bad), kill)
         if os.environ.get("RANK", "0") == "0":
             print(len(read_weights(config.folder)), "tensors")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vitruvian.errors import UsageError
+from vitruvian.errors import InputError, UsageError
 from vitruvian.train.log import RunLog, read_log
 
 
@@ -31,6 +31,25 @@ def test_other_ranks_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
         log.notice("a photo is damaged")
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().err == "notice: rank 1: a photo is damaged\n"
+
+
+def test_a_damaged_line_is_named_and_a_torn_last_one_left_out(tmp_path: Path) -> None:
+    place = tmp_path / "log.jsonl"
+    place.write_bytes(b'{"step": 1}\n{"step": 2}\n{"st')
+    assert [record["step"] for record in read_log(place)] == [1, 2]
+    place.write_bytes(b'{"step": 1}\n\x00\xff\n{"step": 3}\n')
+    with pytest.raises(InputError, match=r"log.jsonl: line 2 is damaged.*Fix: delete that line"):
+        read_log(place)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl", 5, 0, progress=False)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left.*Fix: make room"), log:
+        assert log._file is not None
+        log._file.close()
+        log._file = Path("/dev/full").open("a")  # noqa: SIM115  as if the disk had filled up
+        log.record(1, "train", {"loss": 1.0})
 
 
 def test_without_the_library_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,25 @@ def test_other_settings_are_refused_with_their_names(whole: Path) -> None:
         train(settings(whole, resume="never"), model(), [BRIGHT, HUE], Pictures())
 
 
+def test_other_settings_of_several_ranks_are_refused_before_tensors_are_read(whole: Path, tmp_path: Path) -> None:
+    theirs = json.loads((whole / "config.json").read_text())["run"]
+    theirs["model"]["dim"] = 99
+    place = tmp_path / "checkpoints" / "step-00000004"
+    place.mkdir(parents=True)
+    torch.save({"identity": theirs}, place / "rest.pt")
+    with pytest.raises(UsageError, match=r"other settings.*model.dim: 99 in the checkpoint, 16 now"):
+        train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate)
+
+
+def test_the_best_is_kept_where_a_file_system_has_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate)
+    assert read_weights(tmp_path, best=True)
+
+
 def test_what_changes_no_weight_may_differ(whole: Path, tmp_path: Path) -> None:
     result = train(settings(whole, log_every=1, keep=3), model(), [BRIGHT, HUE], Pictures(), evaluate)
     assert result.finished

@@ -68,6 +68,14 @@ def test_linear_by_epochs_ends_with_an_epoch_at_zero(tmp_path: Path) -> None:
     assert [lr_factor(10 * e + 3, config) for e in (0, 1, 198, 199)] == [1.0, 198 / 199, 1 / 199, 0.0]
 
 
+def test_linear_by_epochs_of_which_the_last_is_not_whole(tmp_path: Path) -> None:
+    for steps, epochs in ((11, 2), (19, 2), (25, 3)):
+        config = settings(tmp_path, steps=steps, schedule="linear", schedule_unit=10, decay_from="start", warmup=0)
+        assert [lr_factor(10 * e, config) for e in range(epochs)] == [1 - e / (epochs - 1) for e in range(epochs)]
+    config = settings(tmp_path, steps=9, schedule="linear", schedule_unit=10, decay_from="start", warmup=0)
+    assert {lr_factor(step, config) for step in range(9)} == {1.0}
+
+
 def test_cosine_begins_after_the_warm_up_and_ends_at_the_floor(tmp_path: Path) -> None:
     config = settings(tmp_path, steps=1600, schedule="cosine", warmup=40, warmup_factor=1e-4, floor=0.1)
     assert lr_factor(0, config) == pytest.approx(1e-4)

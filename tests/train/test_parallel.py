@@ -17,7 +17,7 @@ from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.tasks.normal import cosine_loss
 from vitruvian.train import read_log, read_weights
-from vitruvian.train.parallel import World, shard, world
+from vitruvian.train.parallel import World, draw_apart, shard, world
 from vitruvian.train.sharded import load_sharded, sharded_steps
 
 RUN = str(Path(__file__).with_name("parallel_run.py"))
@@ -110,6 +110,25 @@ def test_one_rank_reads_while_all_are_joined_and_bad_examples_are_those_of_all(t
             [line["bad_examples"] for line in read_log(tmp_path / str(ranks) / "log.jsonl") if line["kind"] == "train"]
         )
     assert counted[0] == counted[1] and counted[0][-1] >= 3
+
+
+def test_bad_examples_of_all_ranks_are_not_held_against_the_share_of_one_on_resume(tmp_path: Path) -> None:
+    words = (tmp_path, 30, 0, 26, 0.08)  # two of forty are bad
+    assert start(2, *words) != 0 and sharded_steps(tmp_path / "checkpoints")[-1] >= 15
+    assert start(2, *(tmp_path, 30, 0, 99, 0.08)) == 0
+    assert [line["bad_examples"] for line in read_log(tmp_path / "log.jsonl") if line["kind"] == "train"][-1] == 18
+
+
+def test_ranks_draw_different_dropout_and_the_same_again_on_resume() -> None:
+    def drawn(rank: int, step: int, ranks: int = 2) -> list[float]:
+        draw_apart(World(rank, ranks), 0, step)
+        return torch.rand(3).tolist()
+
+    assert drawn(0, 7) == drawn(0, 7) and len({tuple(drawn(*at)) for at in ((0, 7), (1, 7), (0, 8), (1, 8))}) == 4
+    torch.manual_seed(5)
+    alone = torch.rand(3).tolist()
+    torch.manual_seed(5)
+    assert drawn(0, 7, ranks=1) == alone
 
 
 def test_half_a_place_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

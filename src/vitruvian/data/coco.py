@@ -60,6 +60,9 @@ class Coco:
                 if entry["category_id"] == person["id"]:
                     people[entry["image_id"]].append(entry)
             images = tuple(raw["images"])
+            for number, entry in enumerate(images):
+                if not isinstance(entry, Mapping) or not {"id", "file_name"} <= set(entry):
+                    raise InputError(f"{self.annotations}: images: entry {number} has no id or no file_name. Fix: mend it.")
         except (KeyError, TypeError, StopIteration) as error:
             raise InputError(f"{self.annotations}: not a COCO file with a category person ({error!r} is missing).") from error
         put = partial(object.__setattr__, self)

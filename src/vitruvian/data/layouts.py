@@ -123,6 +123,25 @@ def _value(name: str, value: Any, path: Path, layout: Layout) -> Any:
     return value
 
 
+def labelled(source: Source) -> tuple[str, ...]:
+    """The tasks that a source has labels for."""
+    if isinstance(source, Coco):
+        return ("pose",)
+    if isinstance(source, Parts):
+        return ("seg",)
+    if isinstance(source, Synthetic):
+        return ("pose", "seg", "depth", "normal")
+    kinds = source.kinds if isinstance(source, Maps) else ()
+    return tuple(task for task, kind in (("depth", "depths"), ("normal", "normals")) if kind in kinds)
+
+
+def class_set_of(source: Source) -> str | None:
+    """The class set that a source's part ids are those of; None where it has no parts."""
+    if isinstance(source, Parts):
+        return source.class_set
+    return "body28" if isinstance(source, Synthetic) else None
+
+
 def skeleton_of(raw: Any) -> str:
     """The skeleton of what a COCO file holds: of whole bodies by their fields, else the one of COCO."""
     entries = raw.get("annotations", []) if isinstance(raw, Mapping) else []

@@ -13,7 +13,7 @@ from vitruvian.data.augment import Backdrops
 from vitruvian.device import Device, choose_compute
 from vitruvian.errors import UsageError
 from vitruvian.finetune.config import Facts, FinetuneConfig, Words, config_of
-from vitruvian.finetune.network import begin_with, new_model, spec_of, tasks_of, trained_numbers
+from vitruvian.finetune.network import begin_with, new_model, spec_of, tasks_of, trained_numbers, with_labels
 from vitruvian.finetune.recipe import Recipe, read_recipe
 from vitruvian.finetune.validate import Validation
 from vitruvian.finetune.views import Labelled, Lessons, open_labelled
@@ -21,6 +21,7 @@ from vitruvian.model import Model, build
 from vitruvian.model.lora import merged
 from vitruvian.synth.appearance.backgrounds import PACKAGED as PERSON_FREE
 from vitruvian.train import read_log, read_weights, train
+from vitruvian.train.checkpoint import has_best
 from vitruvian.train.parallel import world
 from vitruvian.train.run import Run, check_export, last_step, read_run
 from vitruvian.types import ModelSpec
@@ -56,14 +57,16 @@ def finetune(
     begin = begin_with(init)
     told = read_recipe(recipe, flags, begin.size)
     labelled, judged = open_labelled(sources, told.skeleton), open_labelled(val, told.skeleton) if val else None
+    told, left_out = with_labels(told, begin, labelled.tasks)
     spec = spec_of(told, begin)
+    _check_labels(spec, labelled, judged)
     tasks = tasks_of(spec, told)
     words = Words(out, tuple(sources), tuple(val), recipe, init, backgrounds, device, workers, resume)
     facts = Facts(labelled.samples, labelled.digest(), begin.hash, tuple(task.name for task in tasks), _definitions(spec))
     config = config_of(told, words, facts)
     model, changes = new_model(spec, told, begin)
     if world().first:
-        _tell(config, told, model, labelled, [f"{init}: {change}" for change in changes])
+        _tell(config, told, model, labelled, [f"{init}: {change}" for change in (*left_out, *changes)])
     validate = Validation(judged, tasks, spec, choose_compute(device, told.dtype)) if judged else None
     backdrops = Backdrops(backgrounds or PERSON_FREE) if told.augment.background else None
     lessons = Lessons(labelled, tasks, spec, told.augment, backdrops, facts.definitions)
@@ -74,6 +77,19 @@ def finetune(
     if not result.finished:
         return 1
     return _export(out, export_to or out / MODEL)
+
+
+def _check_labels(spec: ModelSpec, labelled: Labelled, judged: Labelled | None) -> None:
+    """UsageError for part ids of another class set than the model's, and for held-out data that cannot say which is best."""
+    for data in (labelled, judged) if judged else (labelled,):
+        for head in spec.heads:
+            if head.task == "seg":
+                data.check_classes(str(head.vocabulary))
+    first = spec.heads[0].task
+    if judged and first not in judged.tasks:
+        has = ", ".join(sorted(judged.tasks)) or "nothing"
+        told = f"--val {' '.join(judged.names)} has labels of {has}, and the first task, {first}, says which model is best"
+        raise UsageError(f"{told}. Fix: other data, or --tasks with another one first.")
 
 
 def _definitions(spec: ModelSpec) -> tuple[dict[str, Any], ...]:
@@ -105,16 +121,21 @@ def _tell_bad(folder: Path) -> None:
 
 
 def _export(folder: Path, place: Path) -> int:
-    """Write the best model of a run that was validated, else the last, averaged weights where the run kept an average."""
+    """Write the best model of a run that was validated, else the last, averaged weights where the run kept an average.
+
+    Where there should be a best one and is none, the last is written and that is told.
+    """
     run = read_run(folder, "finetune")
     for table in run.config.get("definitions", ()):
         define(table, str(folder))
     if any(head.kind == "mae" for head in run.spec.heads):
         raise UsageError(f"{folder}: a run of pretraining. Fix: vitruvian pretrain --out {folder} --export {place}")
-    model, best = cast(Model, build(run.spec)), run.config.get("best") is not None
+    wanted = run.config.get("best")
+    model, best = cast(Model, build(run.spec)), wanted is not None and has_best(folder)
     model.load_state_dict(merged(read_weights(folder, best=best)))
     weights.save(place, model, provenance=_provenance(run, folder), run=run.digest, dtype=torch.float32, verify=True)
-    which = f"best by {run.config['best']}" if best else f"after {last_step(folder):,} steps"
+    which = f"best by {wanted}" if best else f"after {last_step(folder):,} steps"
+    which += f", not the best: no evaluation has had a finite {wanted}" if wanted and not best else ""
     tasks = ", ".join(head.task for head in run.spec.heads)
     print(f"model ({tasks}), {which} -> {place}")
     print(f"next: vitruvian predict PHOTO --model {place} --out results")

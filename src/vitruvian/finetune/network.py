@@ -24,6 +24,8 @@ from vitruvian.weights.card import words_of
 RANDOM = "random:"  # before a size: a backbone that has learned nothing
 SIZE = (1024, 768)  # of the official input, (H, W)
 SIGMA = 6.0 / 1024  # officially: of the points' maps, in their pixels, against the input's height
+PADDING = 2  # officially of the patches, in px, where these tasks are learned; 0 for parts and depth
+SHIFTED = frozenset({"pose", "normal"})
 LAST = "final"  # layer of a head: its rows are the words of the vocabulary
 DEFAULTS = {"pose": "coco17", "seg": "body28"}
 
@@ -66,6 +68,22 @@ def begin_with(given: str) -> Begin:
     return Begin(loaded, Size(spec.dim, spec.depth, spec.heads_attn, spec.mlp), given)
 
 
+def with_labels(recipe: Recipe, begin: Begin, labelled: frozenset[str]) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with tasks that the data have labels for: those told, else those of the heads of `begin`; and a line for every
+    head that is left out: unlearned beside a backbone that changes, it would grow worse without a word.
+
+    UsageError for a task that is told and has no labels, or where there is none left.
+    """
+    names = recipe.tasks or tuple(head.task for head in begin.heads)
+    missing = [name for name in names if name not in labelled]
+    if missing and (recipe.tasks or len(missing) == len(names)):
+        has = ", ".join(sorted(labelled)) or "nothing"
+        told = f"no source has labels for {', '.join(missing)}; they have {has}"
+        raise UsageError(f"{told}. Fix: --tasks of these, or more sources.")
+    kept = tuple(name for name in names if name in labelled) or None
+    return replace(recipe, tasks=kept), tuple(f"{name} head: left out, no source has labels for it" for name in missing)
+
+
 def spec_of(recipe: Recipe, begin: Begin) -> ModelSpec:
     """The model that the recipe asks for: the backbone of `begin`, its preparation of photos where it has heads, else Sapiens
     v1's; no class token. UsageError for what cannot be learned with it."""
@@ -77,7 +95,8 @@ def spec_of(recipe: Recipe, begin: Begin) -> ModelSpec:
     if begin.heads and recipe.size:
         spec = replace(spec, sigma=spec.sigma * recipe.size[0] / _bare(begin).size[0])
     elif not begin.heads:
-        spec = replace(spec, sigma=SIGMA * spec.size[0])
+        shifted = spec.stem == "patch" and not SHIFTED.isdisjoint(names)
+        spec = replace(spec, sigma=SIGMA * spec.size[0], padding=PADDING if shifted else 0)
     spec = replace(spec, fit=_fit(recipe, begin, names))
     return spec.with_heads(*(_head(name, recipe, begin, spec) for name in names))
 
@@ -86,7 +105,7 @@ def _bare(begin: Begin) -> ModelSpec:
     """The backbone without heads, and with the preparation it was trained with or, of an encoder, the official one."""
     if begin.loaded is None:
         arch = begin.arch
-        return ModelSpec(f"vit-{begin.size}", SIZE, arch.dim, arch.depth, arch.heads_attn, arch.mlp, (), padding=2)
+        return ModelSpec(f"vit-{begin.size}", SIZE, arch.dim, arch.depth, arch.heads_attn, arch.mlp, ())
     spec = begin.loaded.card.spec
     if begin.heads:
         return replace(spec.with_heads(), name=f"{spec.name}-tuned")

@@ -16,7 +16,7 @@ from torch import Tensor
 from vitruvian import vocab
 from vitruvian.data.augment import Augment, Backdrops, cover, frame_crop, outline, person_crop, photometric, soften
 from vitruvian.data.gbuffer import SKELETONS
-from vitruvian.data.layouts import open_source
+from vitruvian.data.layouts import class_set_of, labelled, open_source
 from vitruvian.data.loader import Example
 from vitruvian.data.sources import Source, Synthetic
 from vitruvian.errors import InputError, UsageError
@@ -59,6 +59,19 @@ class Labelled:
     def problems(self) -> tuple[str, ...]:
         """What readers know to be wrong before anything is read."""
         return tuple(told for part in self.parts for told in getattr(part, "problems", ()))
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """What at least one of them has labels for."""
+        return frozenset(task for part in self.parts for task in labelled(part))
+
+    def check_classes(self, answers_in: str) -> None:
+        """UsageError where part ids of a source are not those of the class set that the model answers in."""
+        for name, part in zip(self.names, self.parts, strict=True):
+            if (labels := class_set_of(part)) not in (None, answers_in):
+                told = f"{name} is labelled in {labels}, and the seg head answers in {answers_in}"
+                fix = f"--classes of the labels, or mapping = a class map to {answers_in} in the TOML of the source"
+                raise UsageError(f"{told}. Fix: {fix}.")
 
     def digest(self) -> str:
         """Names and sizes in one hash: data that have changed must not go into a run begun with others."""

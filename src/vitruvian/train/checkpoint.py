@@ -8,6 +8,7 @@ import pickle
 import platform
 import random
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -53,11 +54,11 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write({"format": FORMAT, "step": step, **state}, path)
+            if best:
+                self._link_best(path)
         except (OSError, RuntimeError) as error:
             path.with_name(f"{path.name}.tmp").unlink(missing_ok=True)
             raise not_written(path, error, max(self.steps(), default=0)) from error
-        if best:
-            self._link_best(path)
         for old in self.steps()[: -self.keep]:
             self.path(old).unlink()
         for abandoned in self.folder.glob("*.tmp"):  # left by a kill in the middle of a write
@@ -79,7 +80,10 @@ class Checkpoints:
     def _link_best(self, path: Path) -> None:
         temporary = self.folder / f"{_BEST}.tmp"
         temporary.unlink(missing_ok=True)
-        os.link(path, temporary)
+        try:
+            os.link(path, temporary)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path, temporary)
         temporary.replace(self.folder / _BEST)
 
 
@@ -108,6 +112,12 @@ def read_weights(folder: Path, best: bool = False, average: bool = True) -> dict
     if state is None:
         raise WeightsError(f"{folder} has no checkpoint yet")
     return cast(dict[str, Tensor], state["average"] if average and state["average"] is not None else state["model"])
+
+
+def has_best(folder: Path) -> bool:
+    """Whether a run has kept a best checkpoint: one of an evaluation whose figure was finite."""
+    place = folder / "checkpoints"
+    return (place / _BEST).is_file() or best_step(place) is not None
 
 
 def _write(state: Mapping[str, Any], path: Path) -> None:

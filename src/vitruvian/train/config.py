@@ -49,7 +49,7 @@ RULES: tuple[Rule, ...] = (
     (
         "milestones",
         "a tuple of rising whole numbers",
-        lambda v: several(v, lambda m: whole(m, 0)) and all(a < b for a, b in pairwise(v)),
+        lambda v: several(v, lambda m: whole(m, 0)) and all(a <= b for a, b in pairwise(v)),  # equal in a run of a few steps
     ),
     ("no_decay", "a tuple of parts of names", lambda v: several(v, lambda part: isinstance(part, str) and part != "")),
     (

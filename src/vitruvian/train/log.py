@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -14,7 +15,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from vitruvian.errors import UsageError
+from vitruvian.errors import InputError, UsageError
 from vitruvian.types import Batch
 
 
@@ -51,7 +52,8 @@ class RunLog:
         if self._bar:
             self._bar.stop()
         if self._file:
-            self._file.close()
+            with suppress(OSError):  # every record was flushed: what is left is one that could not be written, which was told
+                self._file.close()
         if self._board:
             self._board.close()
 
@@ -64,8 +66,12 @@ class RunLog:
         """Write one line and show its figures."""
         line = {"step": step, "kind": kind, **_finite(fields), "time": round(time.time(), 2)}
         if self._file:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
+            try:
+                self._file.write(json.dumps(line) + "\n")
+                self._file.flush()
+            except OSError as error:
+                told = f"{self._file.name} cannot be written ({error.strerror})"
+                raise InputError(f"{told}. Fix: make room; the same command goes on from the last checkpoint.") from error
         if self._board:
             for name, value in _finite(fields).items():
                 if isinstance(value, int | float):
@@ -120,11 +126,21 @@ def board(folder: Path, start: int) -> Any:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The records of a run; a last line that a kill cut short is left out."""
+    """The records of a run; a last line that a kill cut short is left out. InputError for any other that is damaged."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]  # after the last newline: nothing, or a torn line
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[
+        :-1
+    ]  # after the last newline: nothing, or a torn one
+    return [_record(line, f"{path}: line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where} is damaged ({error}). Fix: delete that line.") from error
+    return record
 
 
 def _keep_until(path: Path, step: int) -> None:

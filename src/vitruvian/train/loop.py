@@ -39,7 +39,7 @@ from vitruvian.train.config import TrainConfig
 from vitruvian.train.log import Clock, RunLog
 from vitruvian.train.memory import check_memory
 from vitruvian.train.optim import Average, adamw, set_learning_rate
-from vitruvian.train.parallel import World, any_rank, joined, shard, whole
+from vitruvian.train.parallel import World, any_rank, draw_apart, joined, shard, whole
 from vitruvian.train.sharded import Sharded, load_sharded, put_tensors, sharded_steps, tensors_of
 from vitruvian.train.step import Losses, keep_freed_memory
 from vitruvian.types import Batch
@@ -179,6 +179,7 @@ class _Run:
     def _learn(self, micro: Sequence[Batch]) -> None:
         """One optimiser step over the micro-batches; a step that is not finite changes no weight and is counted."""
         rate = set_learning_rate(self.optimizer, self.step, self.config)
+        draw_apart(self.place, self.config.seed, self.step)
         parts: dict[str, Tensor] = {}
         for batch, shares in zip(micro, self.losses.shares(micro), strict=True):
             losses = self.losses.of(batch, shares)
@@ -287,12 +288,11 @@ class _Run:
             np.random.seed(self.config.seed % 2**32)
             torch.manual_seed(self.config.seed)
             return
-        check_same_run(found["identity"], self.identity, self.config.folder)
         for line in differences(found["environment"], environment(self.device)):
             self._notice(f"the losses may differ in the last digits: {line}")
         self.step, self.best, self.skipped = found["step"], found["best"], found["skipped"]
         self.sums, self.counts = found["sums"], found["counts"]
-        self.loader.bad = found["bad"] if self.place.first else 0  # that of all ranks together
+        self.loader.bad = len(range(self.place.rank, found["bad"], self.place.ranks))  # a share: each holds it against its own
         set_random_state(found["random"])
         self._notice(f"resumed after step {self.step} of {self.config.steps}")
 
@@ -302,16 +302,20 @@ class _Run:
         steps = sharded_steps(folder)
         if steps and steps[-1] >= max(self.checkpoints.steps(), default=0):
             tensors = self._tensors()
-            rest = load_sharded(folder, steps[-1], tensors)
+            rest = load_sharded(folder, steps[-1], tensors, self._check_same)
             put_tensors(tensors, self.model, self.optimizer, whole=False)
             return rest
         found = self.checkpoints.latest()
         if found is not None:
-            check_same_run(found["identity"], self.identity, self.config.folder)
+            self._check_same(found)
             put_tensors(found, self.model, self.optimizer, whole=True)
             if self.average:
                 self.average.load(found["average"])
         return found
+
+    def _check_same(self, found: Mapping[str, Any]) -> None:
+        """Before tensors are put in place, which would not fit: UsageError for a checkpoint of other settings."""
+        check_same_run(found["identity"], self.identity, self.config.folder)
 
     def _tensors(self) -> dict[str, Any]:
         return tensors_of(self.model, self.optimizer, self.average.state if self.average else None)

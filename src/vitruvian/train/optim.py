@@ -74,9 +74,9 @@ def decay_factor(step: int, config: TrainConfig) -> float:
         return config.gamma ** bisect.bisect_right(config.milestones, step)
     begin = config.warmup if config.decay_from == "warmup" else 0
     unit = max(step - begin, 0) // config.schedule_unit
-    units = max((config.steps - begin) // config.schedule_unit, 1)
+    units = max(-(-(config.steps - begin) // config.schedule_unit), 1)  # a last one begun counts whole
     if config.schedule == "linear":
-        share = max(units - 1 - unit, 0) / max(units - 1, 1)
+        share = (units - 1 - unit) / (units - 1) if units > 1 else 1.0
     else:
         share = (1 + math.cos(math.pi * min(unit / units, 1))) / 2
     return config.floor + (1 - config.floor) * share

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -100,6 +101,15 @@ def _mesh(place: World, over: Over) -> tuple[int, ...]:
         told = f"{place.ranks} ranks, {place.together} of them on this node"
         raise UsageError(f"shard 'node' with {told}. Allowed: equal numbers on all nodes. Fix: shard 'all'.")
     return place.ranks // place.together, place.together
+
+
+def draw_apart(place: World, seed: int, step: int) -> None:
+    """Let the ranks draw different things in a step (dropout, left-out branches), as one process would for its examples.
+
+    A function of seed, step and rank, so a resumed run draws the same. Nothing for a single process, whose state is saved.
+    """
+    if place.ranks > 1:
+        torch.manual_seed(int(np.random.SeedSequence([seed, step, place.rank]).generate_state(1)[0]))
 
 
 def whole(value: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import async_save
 
-from vitruvian.errors import WeightsError
+from vitruvian.errors import UsageError, WeightsError
 from vitruvian.train.parallel import World
 
 REST, BEST = "rest.pt", "best.txt"
@@ -153,15 +153,20 @@ def _read(tensors: Tensors, place: Path, alone: bool = False) -> None:
         load(tensors, checkpoint_id=place, no_dist=alone)
 
 
-def load_sharded(folder: Path, step: int, tensors: Tensors) -> dict[str, Any]:
+def load_sharded(
+    folder: Path, step: int, tensors: Tensors, check: Callable[[dict[str, Any]], None] = lambda _: None
+) -> dict[str, Any]:
     """Read a checkpoint of any number of ranks into `tensors` (of `tensors_of`), in place. Returns the plain data.
 
-    WeightsError where it is damaged or of another model.
+    check: what the plain data must pass before a tensor is read. WeightsError where it is damaged or of another model.
     """
     place = folder / f"step-{step:08d}"
     try:
-        _read(tensors, place)
         rest: dict[str, Any] = torch.load(place / REST, weights_only=True)
+        check(rest)
+        _read(tensors, place)
+    except UsageError:
+        raise
     except (Exception, CheckpointException) as error:  # its readers raise whatever they stumble over
         raise WeightsError(f"{place} cannot be read as a checkpoint: {type(error).__name__}: {error}") from error
     return rest

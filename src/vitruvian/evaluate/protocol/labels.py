@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitruvian.data.coco import BY_PARTS, Coco, read_json
-from vitruvian.data.layouts import Opened, open_source, skeleton_of
-from vitruvian.data.maps import Maps
-from vitruvian.data.parts import Parts
-from vitruvian.data.sources import Source, Synthetic
+from vitruvian.data.coco import BY_PARTS, read_json
+from vitruvian.data.layouts import Opened, class_set_of, labelled, open_source, skeleton_of
+from vitruvian.data.sources import Source
 from vitruvian.errors import InputError, UsageError
 from vitruvian.evaluate.results.keypoints import COMMON, judged_rows
 from vitruvian.vocab import class_map, class_map_names, definition, equivalents, is_skeleton, skeleton, skeleton_names
@@ -41,18 +39,6 @@ def open_labels(data: str, task: str, skeleton: str | None, answers_in: str | No
     return source
 
 
-def labelled(source: Source) -> tuple[str, ...]:
-    """The tasks that a source has labels for."""
-    if isinstance(source, Coco):
-        return ("pose",)
-    if isinstance(source, Parts):
-        return ("seg",)
-    if isinstance(source, Synthetic):
-        return ("pose", "seg", "depth", "normal")
-    kinds = source.kinds if isinstance(source, Maps) else ()
-    return tuple(task for task, kind in (("depth", "depths"), ("normal", "normals")) if kind in kinds)
-
-
 def point_sets(source: Source, data: str, wanted: str | None, model: str, answers_in: str) -> PointSets:
     """What is judged: `wanted`, or the skeleton of the labels. UsageError where the labels or the model lack points of it."""
     labels = skeleton(getattr(source, "skeleton", "wholebody133")).name
@@ -68,8 +54,8 @@ def point_sets(source: Source, data: str, wanted: str | None, model: str, answer
 
 def check_classes(source: Source, data: str, model: str, answers_in: str) -> None:
     """UsageError where the ids of the labels are not those of the model."""
-    labels = source.class_set if isinstance(source, Parts) else "body28"
-    if labels == answers_in:
+    labels = class_set_of(source)
+    if labels is None or labels == answers_in:
         return
     maps = [name for name in class_map_names() if name.startswith(labels) and class_map(name).target == answers_in]
     mapping = f'mapping = "{maps[0]}"' if maps else f"mapping = a class map to {answers_in}"
