@@ -283,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of marks.safetensors")
     parser.add_argument("--synth", type=Path, help="geometry of synthetic people, for clean pictures with people")
     parser.add_argument("--seed", type=int, default=3, help="of the examples")
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--workers", type=int, default=1)
