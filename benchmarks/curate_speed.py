@@ -1,4 +1,4 @@
-"""Milliseconds of processor time that curation spends on an image, step by step, in one process.
+"""Milliseconds of processor time that curation spends on an image: step by step in one process, and in a worker of a run.
 
 python benchmarks/curate_speed.py FOLDER [--rounds 5] [--models]
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import resource
 import sys
+import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -18,8 +21,28 @@ import torch
 from vitruvian.curate.inputs import list_inputs
 from vitruvian.curate.integrity import Refusal, open_image
 from vitruvian.curate.looks import looks_of
+from vitruvian.curate.pool import Task, perform
+from vitruvian.curate.record import Row, look_schema
+from vitruvian.curate.run import CHUNK
 from vitruvian.curate.settings import Settings, make_scorers
 from vitruvian.curate.work import read_input
+
+
+def in_a_worker(inputs: Sequence[Row], rounds: int) -> float:
+    """Seconds an image of the tasks `look`, as a run does them: user and system time of one worker, its start left out."""
+
+    def spent(name: str, rows: Sequence[Row]) -> float:
+        parts = [rows[begin : begin + CHUNK] for begin in range(0, len(rows), CHUNK)]
+        tasks = [Task("look", Path(folder, name, str(n)), part, Settings(), look_schema()) for n, part in enumerate(parts)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        for _ in perform(tasks, workers=1, patience=120):
+            pass
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    with tempfile.TemporaryDirectory() as folder:
+        start = spent("start", inputs[:1])
+        return (spent("all", [*inputs] * rounds) - start) / (len(inputs) * rounds - 1)
 
 
 def main() -> int:
@@ -63,6 +86,8 @@ def main() -> int:
     for name, value in spent.items():
         print(f"| {name} | {1e3 * value / count:.2f} | {'' if name in models else f'{value / before:.0%}'} |")
     print(f"before the models: {1e3 * before / count:.2f} ms, {count / before:.0f} images a second and core ({count} images)")
+    each = in_a_worker(inputs, 4 * chosen.rounds)
+    print(f"in a worker, its ledger written: {1e3 * each:.2f} ms, {1 / each:.0f} images a second and core")
     return 0
 
 

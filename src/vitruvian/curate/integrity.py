@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from vitruvian.curate.scorer import View
 from vitruvian.errors import VitruvianError
 from vitruvian.geometry import shrink
-from vitruvian.predict.images import MAX_PIXELS, MAX_SIDE, MIN_SIDE, from_pillow
+from vitruvian.predict.images import MAX_PIXELS, MAX_SIDE, MIN_SIDE, ORIENTATION, from_pillow
 
 LONGEST = 1024  # px of the views that scorers see
 MAX_BYTES = 256 << 20
@@ -160,7 +160,7 @@ def _view(image: Image.Image) -> View:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
     return (image.width, image.height) if turned else (image.height, image.width)
 
 

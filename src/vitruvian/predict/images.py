@@ -18,6 +18,7 @@ MAX_SIDE = 32_766  # what OpenCV can warp
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm", ".avif", ".mpo"}
 )
+ORIENTATION = 0x0112  # the tag of EXIF that says which way is up
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # Pillow's names of one channel of more than 8 bits
 
 
@@ -86,8 +87,8 @@ def from_pillow(image: Image.Image, where: str = "image") -> Photo:
         notes.append(f"first of {frames} frames")
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        pixels = _rgb(upright, where)
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+        pixels = _rgb(ImageOps.exif_transpose(image) if turned else image, where)  # it copies also what is upright
     except InputError:
         raise
     except Exception as error:  # as above
@@ -144,7 +145,7 @@ def _rgb(image: Image.Image, where: str) -> Array:
     if image.has_transparency_data:  # an alpha channel or a palette with see-through entries: shown on white
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # a copy of megabytes costs as much as decoding
 
 
 def _eight_bits(values: Array) -> Array:
