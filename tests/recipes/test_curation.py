@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from vitruvian.recipes.curation import CHANCES, CleanPictures, example, main, split
+from vitruvian.errors import UsageError
+from vitruvian.model.marks import MarkNet
+from vitruvian.recipes.curation import CHANCES, CleanPictures, Example, _tensors, example, loss_of, main, split
 from vitruvian.synth.appearance.backgrounds import Backgrounds
+from vitruvian.synth.marks import PACKAGED, lettering
 from vitruvian.weights.marks import load_marks
 
 
@@ -22,12 +26,44 @@ def test_examples_are_of_every_kind_and_say_where_their_marks_are() -> None:
     assert {one.kind for one in drawn} == set(CHANCES)
     for one in drawn:
         assert one.picture.shape == (96, 112, 3)
-        assert one.masks[0].any() == (one.kind == "watermark")
-        assert one.masks.any() or one.kind in ("clean", "artistic")
+        assert not one.masks[0].any() or one.kind == "watermark"
+        assert one.masks[1].any() or one.kind != "text"
+    seen = [one.masks[0].any() for one in drawn if one.kind == "watermark"]
+    assert np.mean(seen) > 0.9, "nearly all watermarks can be seen"
 
 
-def test_the_recipe_goes_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_seen_teaches_nothing_of_pictures() -> None:
+    net, picture = MarkNet(), np.zeros((64, 64, 3), np.uint8)
+    masks = np.zeros((2, 64, 64), np.float32)
+    masks[0, :4, :4] = 1  # fewer pixels than anybody would notice
+    told = {}
+    for name, one in (("little", Example(picture, "watermark", masks)), ("none", Example(picture, "watermark", masks * 0)),
+                      ("clean", Example(picture, "clean", masks * 0))):  # fmt: skip
+        told[name] = _tensors(one)[2]
+    assert told["little"].isnan().tolist() == [True, False, False]
+    assert told["none"].isnan().tolist() == [True, True, False]
+    assert told["clean"].tolist() == [0, 0, 0]
+    places, shares = torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 4)
+    assert float(loss_of(net, places, shares, told["little"][None])) < float(loss_of(net, places, shares, told["clean"][None]))
+
+
+def test_words_of_a_scene_are_no_overlay() -> None:
+    grey = np.full((120, 160, 3), 128, np.uint8)
+    drawn = [lettering(grey, PACKAGED, np.random.default_rng(seed)) for seed in range(6)]
+    assert all(picture.shape == grey.shape and (picture != grey).any() for picture in drawn)
+    dark = [lettering(grey // 8, PACKAGED, np.random.default_rng(seed)) for seed in range(6)]
+    assert max(picture.max() for picture in dark) < 180, "lit as what they stand on"
+
+
+def test_the_recipe_goes_through_and_goes_on_where_it_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--work", str(tmp_path), "--steps", "2", "--batch", "2", "--workers", "0", "--pictures", "30"]
     assert main(words) == 0
     assert "found" in capsys.readouterr().out
-    assert len(load_marks(tmp_path / "marks.safetensors").offsets) == 3
+    first = load_marks(tmp_path / "marks.safetensors")
+    assert len(first.offsets) == 3
+    (tmp_path / "marks.safetensors").unlink()
+    assert main(words) == 0
+    assert "resumed after step 2" in capsys.readouterr().out
+    assert load_marks(tmp_path / "marks.safetensors").hash == first.hash
+    with pytest.raises(UsageError, match="another --work"):
+        main([*words, "--lr", "1e-3"])

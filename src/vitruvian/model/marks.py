@@ -13,20 +13,19 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 OUTPUTS = ("watermark", "text", "artistic")
 LOCAL = 2  # of the outputs, the first ones are of places; the others are of the whole picture
 STRIDE = 16  # px between places
-SHARE = 0.03  # of the places, those that look most like a mark decide for the picture
-FEWEST = 3
+DECIDE = 4  # places that look most like a mark decide for the picture: a small one in a corner covers no more
 
 
 class MarkNet(nn.Module):
     """(B, 3, H, W) 0 to 1, sides of 16 px or more -> logits (B, 3, H / 16, W / 16), rounded up."""
 
-    def __init__(self, widths: tuple[int, int, int, int] = (16, 24, 48, 72)) -> None:
+    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
         super().__init__()
         a, b, c, d = widths
         self.widths = widths
         self.body = nn.Sequential(
             _Layer(3, a, 2), _Layer(a, b, 2), _Residual(b), _Layer(b, c, 2), _Residual(c), _Residual(c, 2), _Layer(c, d, 2),
-            _Residual(d), _Residual(d, 2),
+            _Residual(d), _Residual(d, 2), _Residual(d, 4),
         )  # fmt: skip
         self.last = nn.Conv2d(d, len(OUTPUTS), 1)
 
@@ -38,8 +37,7 @@ class MarkNet(nn.Module):
     def pooled(self, places: Tensor) -> Tensor:
         """(B, 3, h, w) logits of places -> (B, 3) of pictures: the mean of the highest few, or of all."""
         flat = places.flatten(2)
-        count = min(flat.shape[2], max(FEWEST, round(SHARE * flat.shape[2])))
-        highest = flat[:, :LOCAL].topk(count, dim=2).values.mean(2)
+        highest = flat[:, :LOCAL].topk(min(flat.shape[2], DECIDE), dim=2).values.mean(2)
         return torch.cat([highest, flat[:, LOCAL:].mean(2)], 1)
 
     def fused(self) -> MarkNet:

@@ -2,6 +2,8 @@
 
 python -m vitruvian.recipes.curation --work runs/marks --synth runs/embedded/synth
 
+The same command goes on where it was stopped.
+
 Clean pictures are windows of the packaged backgrounds, and, with --synth, synthetic people before them. Every sixth background
 is kept for validation. Fonts are those that come with OpenCV and Pillow and an alphabet drawn at random; font files, two logos
 and three drawing styles are never learned from, so that `benchmarks/curation.py` can judge with them.
@@ -13,12 +15,13 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,20 +33,27 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer
 from vitruvian.data.images import decode_image
 from vitruvian.device import choose_compute
+from vitruvian.errors import UsageError
 from vitruvian.model.marks import OUTPUTS, STRIDE, MarkNet
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.frames import frame_view
-from vitruvian.synth.marks import PACKAGED, caption, draw_as, watermark
+from vitruvian.synth.marks import PACKAGED, caption, draw_as, lettering, watermark
 from vitruvian.synth.marks.styles import LEARNED
+from vitruvian.train.checkpoint import Checkpoints
 from vitruvian.types import Array
-from vitruvian.weights.marks import Marks, load_marks, save_marks
+from vitruvian.weights.marks import Marks, save_marks
 
 SIDE = 224  # px of a training picture
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
 COLLAGES = 0.33
 IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
+SEEN = 5.0  # grey levels by which a mark changes what it covers, or nobody sees it
+FEWEST_SEEN = 60  # px; of pictures with less of a mark nothing is said
+SAVED = 200  # steps between checkpoints, from which the same command goes on
+OTHER = 0.3  # weight of "no text" where there is a watermark, and the other way round: strong marks look alike
 HELD_OUT = 6  # every so many backgrounds
+LETTERED = 0.2  # of the pictures, words belong to the scene: on walls, clothes, signs
 CHANCES = {"clean": 0.34, "watermark": 0.36, "text": 0.15, "artistic": 0.15}
 
 
@@ -110,16 +120,30 @@ def example(clean: CleanPictures, rng: np.random.Generator, size: tuple[int, int
     before = rng.random() < 0.5  # marks are put on photos that are worse or better than themselves
     if before and kind != "artistic":
         picture = degrade(picture, rng)
+    if kind != "artistic" and rng.random() < LETTERED:
+        picture = lettering(picture, PACKAGED, rng)
     if kind == "watermark":
         marked, mask = watermark(picture, PACKAGED, rng)
+        mask = mask * (np.abs(marked.astype(np.float32) - picture).mean(-1) >= SEEN)
         picture, masks[0], kind = (picture, masks[0], "clean") if spared else (marked, mask, kind)
     elif kind == "text":
         picture, masks[1] = caption(picture, PACKAGED, rng)
     elif kind == "artistic":
-        picture = draw_as(str(rng.choice(list(LEARNED))), picture, rng)
+        picture = _drawn(picture, rng)
         if rng.random() < 0.15:
             picture, masks[1] = caption(picture, PACKAGED, rng)
     return Example(_saved(picture, rng) if before or kind == "artistic" else degrade(picture, rng), kind, masks)
+
+
+def _drawn(picture: Array, rng: np.random.Generator) -> Array:
+    """In one of the styles that are learned from, by half drawn larger, as what is shrunk on the web."""
+    style, (height, width) = str(rng.choice(list(LEARNED))), picture.shape[:2]
+    if rng.random() < 0.5:
+        return draw_as(style, picture, rng)
+    scale = rng.uniform(1.2, 2)
+    large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    small: Array = cv2.resize(draw_as(style, large, rng), (width, height), interpolation=cv2.INTER_AREA)
+    return small
 
 
 def _saved(picture: Array, rng: np.random.Generator) -> Array:
@@ -128,16 +152,26 @@ def _saved(picture: Array, rng: np.random.Generator) -> Array:
     return decode_image(content.tobytes(), "a picture just made")
 
 
+class Plan(NamedTuple):
+    """A training: optimiser steps of `batch` pictures, highest rate, processes that make pictures, seed of the pictures."""
+
+    steps: int
+    batch: int
+    lr: float
+    workers: int
+    seed: int
+
+
 class Stream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
     """Endless examples: (3, S, S) uint8, shares of marks of every place (2, s, s), and what the picture is (3,)."""
 
-    def __init__(self, clean: CleanPictures, seed: int) -> None:
+    def __init__(self, clean: CleanPictures, seed: tuple[int, ...]) -> None:
         self.clean, self.seed = clean, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         cv2.setNumThreads(1)
         info = get_worker_info()
-        rng = np.random.default_rng([self.seed, info.id if info else 0])
+        rng = np.random.default_rng([*self.seed, info.id if info else 0])
         while True:
             seed = int(rng.integers(1 << 62))
             one = example(self.clean, np.random.default_rng(seed), (SIDE, SIDE))
@@ -148,32 +182,36 @@ class Stream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
 def _tensors(one: Example) -> tuple[Tensor, Tensor, Tensor]:
     shares = F.avg_pool2d(torch.from_numpy(one.masks)[None], STRIDE)[0]
-    kinds = torch.tensor([one.masks[0].any(), one.masks[1].any(), one.kind == "artistic"], dtype=torch.float32)
-    return torch.from_numpy(one.picture).permute(2, 0, 1), shares, kinds
+    marked = (one.masks > 0.2).sum((1, 2))
+    told = [math.nan if 0 < count < FEWEST_SEEN else float(count > 0) for count in marked]
+    if one.kind in ("watermark", "text") and not any(told):
+        told = [math.nan, math.nan]
+    return torch.from_numpy(one.picture).permute(2, 0, 1), shares, torch.tensor([*told, one.kind == "artistic"])
 
 
 def loss_of(net: MarkNet, places: Tensor, shares: Tensor, kinds: Tensor) -> Tensor:
     """Of places (a little marked ones do not count), of pictures, and of being drawn everywhere."""
     wanted = (shares > 2 * IGNORED).float()
-    counted = ((shares <= 1e-3) | (shares > IGNORED)).float()
+    counted = ((shares <= 1e-3) | (shares > IGNORED)).float() * torch.where(shares.flip(1) > 0, OTHER, 1.0)
     local = F.binary_cross_entropy_with_logits(places[:, :2], wanted, weight=counted)
-    whole = F.binary_cross_entropy_with_logits(net.pooled(places), kinds)
+    whole = F.binary_cross_entropy_with_logits(net.pooled(places), kinds.nan_to_num(0), weight=1.0 - kinds.isnan().float())
     return 2 * local + whole
 
 
-def fit(stream: Stream, steps: int, batch: int, lr: float, workers: int, start: Path | None = None) -> MarkNet:
-    """Train, from `start` where that is given; returns the mean of the weights over the last steps."""
+def fit(clean: CleanPictures, plan: Plan, folder: Path) -> MarkNet:
+    """Train, or go on from the checkpoints in `folder`; returns the mean of the weights over the last steps."""
     torch.manual_seed(0)
-    net = MarkNet() if start is None else load_marks(start, fused=False).net.train()
-    mean, bf16 = copy.deepcopy(net), choose_compute("cpu").dtype == torch.bfloat16
-    optimiser = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.15)
     torch.set_num_threads(1)
-    begin, batches = (
-        time.monotonic(),
-        iter(DataLoader(stream, batch, num_workers=workers, multiprocessing_context="spawn" if workers else None)),
-    )
-    for step in range(1, steps + 1):
+    net, bf16 = MarkNet(), choose_compute("cpu").dtype == torch.bfloat16
+    mean = copy.deepcopy(net)
+    optimiser = torch.optim.AdamW(net.parameters(), plan.lr, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.lr, total_steps=plan.steps, pct_start=0.15)
+    parts: dict[str, Any] = {"net": net, "mean": mean, "optimiser": optimiser, "schedule": schedule}
+    checkpoints = Checkpoints(folder)
+    done = _resume(checkpoints, parts, plan)
+    batches = _batches(Stream(clean, (plan.seed, done)), plan)
+    begin = time.monotonic()
+    for step in range(done + 1, plan.steps + 1):
         pictures, shares, kinds = next(batches)
         pixels = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -185,9 +223,29 @@ def fit(stream: Stream, steps: int, batch: int, lr: float, workers: int, start: 
         schedule.step()
         _follow(mean, net, min(0.99, 1 - 1 / step))
         if step % 25 == 0:
-            print(f"step {step} loss {loss.item():.3f}, {(time.monotonic() - begin) / step:.2f} s a step", flush=True)
-    mean.eval()
-    return mean
+            print(f"step {step} loss {loss.item():.3f}, {(time.monotonic() - begin) / (step - done):.2f} s a step", flush=True)
+        if step % SAVED == 0 or step == plan.steps:
+            checkpoints.write(step, {"plan": plan._asdict(), **{name: part.state_dict() for name, part in parts.items()}})
+    return mean.eval()
+
+
+def _resume(checkpoints: Checkpoints, parts: Mapping[str, Any], plan: Plan) -> int:
+    """Steps that are done. UsageError where they were those of another plan."""
+    state = checkpoints.latest()
+    if state is None:
+        return 0
+    if state["plan"] != plan._asdict():
+        raise UsageError(f"{checkpoints.folder}: begun with {state['plan']}. Fix: the same words, or another --work.")
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    print(f"resumed after step {state['step']}")
+    return int(state["step"])
+
+
+def _batches(stream: Stream, plan: Plan) -> Iterator[Any]:
+    return iter(
+        DataLoader(stream, plan.batch, num_workers=plan.workers, multiprocessing_context="spawn" if plan.workers else None)
+    )
 
 
 @torch.no_grad()
@@ -224,9 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of marks.safetensors")
     parser.add_argument("--synth", type=Path, help="geometry of synthetic people, for clean pictures with people")
-    parser.add_argument("--start", type=Path, help="weights to go on from, instead of none")
     parser.add_argument("--seed", type=int, default=3, help="of the examples")
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--workers", type=int, default=1)
@@ -237,14 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     learned, judged = split(Backgrounds.load())
     people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
     fifth = len(people) // 5
-    net = fit(
-        Stream(CleanPictures(learned, people[fifth:]), chosen.seed),
-        chosen.steps,
-        chosen.batch,
-        chosen.lr,
-        chosen.workers,
-        chosen.start,
-    )
+    plan = Plan(chosen.steps, chosen.batch, chosen.lr, chosen.workers, chosen.seed)
+    net = fit(CleanPictures(learned, people[fifth:]), plan, chosen.work / "checkpoints")
     lines, found = judge(net, CleanPictures(judged, people[:fifth]), chosen.pictures, 5)
     print(json.dumps({"lines": lines, "found": found}))
     told = {"recipe": "curation", "steps": chosen.steps, "data": "packaged backgrounds and marks made by this package, CC0"}

@@ -57,8 +57,8 @@ def save_marks(path: Path, marks: Marks, provenance: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def load_marks(path: Path = PACKAGED, fused: bool = True) -> Marks:
-    """Read it, strictly, ready to be asked, or (fused=False) to be trained further.
+def load_marks(path: Path = PACKAGED) -> Marks:
+    """Read it, strictly, ready to be asked.
 
     WeightsError for a file that is missing, damaged or another's.
     """
@@ -71,4 +71,4 @@ def load_marks(path: Path = PACKAGED, fused: bool = True) -> Marks:
         net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path}: no weights of marks, or damaged ({error}). Fix: install vitruvian again.") from error
-    return Marks(net.fused() if fused else net, tuple(told["offsets"]), hashlib.sha256(content).hexdigest())
+    return Marks(net.fused(), tuple(told["offsets"]), hashlib.sha256(content).hexdigest())

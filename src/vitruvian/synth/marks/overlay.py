@@ -53,6 +53,35 @@ def caption(photo: Array, fonts: Sequence[Font], rng: np.random.Generator) -> tu
     return out, mask
 
 
+def lettering(photo: Array, fonts: Sequence[Font], rng: np.random.Generator) -> Array:
+    """Words that belong to the scene: seen at an angle, lit as what they stand on, no sharper than the photo. No overlay."""
+    height, width = photo.shape[:2]
+    block = block_mask(fonts, int(rng.choice([1, 1, 2, 3])), int(rng.integers(1, 3)), rng)
+    wide = rng.uniform(0.1, 0.45) * width
+    high = min(wide * block.shape[0] / block.shape[1] * rng.uniform(0.7, 1.4), 0.3 * height)
+    corners = np.array([[-wide, -high], [wide, -high], [wide, high], [-wide, high]]) / 2
+    corners *= 1 + rng.uniform(-0.25, 0.25, (4, 2))
+    angle = rng.normal(0, 0.25)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    corners = corners @ turn + rng.uniform((0.15 * width, 0.15 * height), (0.85 * width, 0.85 * height))
+    rows, columns = block.shape
+    flat = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
+    small = cv2.resize(block, None, fx=min(1, wide / columns), fy=min(1, wide / columns), interpolation=cv2.INTER_AREA)
+    flat *= np.array([small.shape[1] / columns, small.shape[0] / rows], np.float32)
+    mask = cv2.warpPerspective(small, cv2.getPerspectiveTransform(flat, corners.astype(np.float32)), (width, height))
+    cover = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), float(rng.uniform(0.6, 1.6)))[..., None]
+    base: Array = photo.astype(np.float32)
+    light = cv2.GaussianBlur(base, (0, 0), 6) / 255
+    if rng.random() < 0.4:  # a sign, a label
+        board = cv2.fillConvexPoly(np.zeros((height, width), np.float32), corners.astype(np.int32), 1.0)
+        board = cv2.GaussianBlur(cv2.dilate(board, np.ones((9, 9), np.uint8)), (0, 0), 1.0)[..., None]
+        base = base * (1 - board) + rng.uniform(60, 255, 3) * (0.35 + 0.65 * light) * board
+    paint = rng.uniform(0, 255, 3) if rng.random() < 0.6 else np.full(3, rng.choice([15, 235]))
+    share = rng.uniform(0.7, 1) * cover
+    out: Array = (base * (1 - share) + paint * (0.25 + 0.75 * light) * share).clip(0, 255).astype(np.uint8)
+    return out
+
+
 def _mark(fonts: Sequence[Font], logos: Sequence[str], rng: np.random.Generator) -> Array:
     kind = rng.random()
     if kind < 0.6:

@@ -7,6 +7,16 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from vitruvian.synth.marks.painted import (
+    as_bytes,
+    kuwahara,
+    low_poly,
+    screen,
+    smear,
+    stylised,
+    vivid,
+    watercolour,
+)  # fmt: skip
 from vitruvian.types import Array
 
 Style = Callable[[Array, np.random.Generator], Array]  # a photo (H, W, 3) uint8 RGB -> a picture of its size
@@ -39,7 +49,7 @@ def cartoon(photo: Array, rng: np.random.Generator) -> Array:
     flat = np.round(flat / 255 * levels) / levels * 255
     if rng.random() < 0.7:
         flat *= 1 - rng.uniform(0.6, 1) * _edges(photo, rng)[..., None]
-    return _vivid(flat, rng)
+    return vivid(flat, rng)
 
 
 def palette(photo: Array, rng: np.random.Generator) -> Array:
@@ -50,7 +60,7 @@ def palette(photo: Array, rng: np.random.Generator) -> Array:
     _, _, colors = cv2.kmeans(small, count, None, (3, 8, 1.0), 1, cv2.KMEANS_RANDOM_CENTERS)
     soft = cv2.medianBlur(photo, int(rng.choice([5, 7, 9]))).astype(np.float32)
     nearest = np.stack([((soft - color) ** 2).sum(-1) for color in colors], -1).argmin(-1)
-    return _vivid(colors[nearest], rng)
+    return vivid(colors[nearest], rng)
 
 
 def oil(photo: Array, rng: np.random.Generator) -> Array:
@@ -65,7 +75,7 @@ def oil(photo: Array, rng: np.random.Generator) -> Array:
     best = np.argmax(counts, 0)[None]
     total = np.take_along_axis(np.array(counts), best, 0)[0]
     mean = np.take_along_axis(np.array(colors), best[..., None], 0)[0] / total[..., None]
-    return _vivid(mean, rng)
+    return vivid(mean, rng)
 
 
 def pencil(photo: Array, rng: np.random.Generator) -> Array:
@@ -77,7 +87,7 @@ def pencil(photo: Array, rng: np.random.Generator) -> Array:
     ink = rng.uniform(0, 90, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(0, 60))
     paper = np.array([250, 246, 236]) if rng.random() < 0.5 else np.full(3, rng.uniform(225, 255))
     tone = (tone * grain)[..., None]
-    return _bytes(ink * (1 - tone) + paper * tone)
+    return as_bytes(ink * (1 - tone) + paper * tone)
 
 
 def ink(photo: Array, rng: np.random.Generator) -> Array:
@@ -86,7 +96,7 @@ def ink(photo: Array, rng: np.random.Generator) -> Array:
     grey = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (0, 0), 3).astype(np.float32)
     wash = np.where(grey < rng.uniform(50, 110), rng.uniform(0.3, 0.9), 0.0)
     paper = rng.uniform(220, 255, 3) if rng.random() < 0.4 else np.full(3, 250.0)
-    return _bytes(paper * (1 - np.maximum(lines, wash))[..., None])
+    return as_bytes(paper * (1 - np.maximum(lines, wash))[..., None])
 
 
 def shapes(photo: Array, rng: np.random.Generator) -> Array:
@@ -187,22 +197,14 @@ def hatching(photo: Array, rng: np.random.Generator) -> Array:
         turn = np.pi / 4 * number + 0.3
         lines = np.mod(x * np.cos(turn) + y * np.sin(turn) + rng.uniform(0, pitch), pitch) < 1.3
         out[lines & (grey < limit)] = rng.uniform(10, 60)
-    soft: Array = cv2.GaussianBlur(_bytes(out[..., None].repeat(3, 2)), (0, 0), 0.5)
+    soft: Array = cv2.GaussianBlur(as_bytes(out[..., None].repeat(3, 2)), (0, 0), 0.5)
     return soft
-
-
-def _vivid(picture: Array, rng: np.random.Generator) -> Array:
-    grey = picture.mean(-1, keepdims=True)
-    return _bytes(grey + (picture - grey) * rng.uniform(0.7, 1.8))
-
-
-def _bytes(picture: Array) -> Array:
-    return np.ascontiguousarray(picture.clip(0, 255).astype(np.uint8))
 
 
 LEARNED: dict[str, Style] = {
     "cartoon": cartoon, "palette": palette, "oil": oil, "pencil": pencil, "ink": ink, "shapes": shapes, "figure": figure,
-    "mosaic": mosaic,
+    "mosaic": mosaic, "kuwahara": kuwahara, "smear": smear, "low_poly": low_poly, "watercolour": watercolour, "screen": screen,
+    "stylised": stylised,
 }  # fmt: skip
 JUDGED: dict[str, Style] = {"brush": brush, "dots": dots, "hatching": hatching}
 STYLES: dict[str, Style] = LEARNED | JUDGED
