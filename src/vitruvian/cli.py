@@ -822,6 +822,34 @@ def curate_tune(
     return tune(run, limits, out, workers, report)
 
 
+def curate_label(
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
+    stage: str = "",
+    count: int = 200,
+    seed: int = 0,
+    port: int = 0,
+    precision: float = 0.9,
+    figures_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Say yes or no to pictures of a run on a page of this machine: precision and recall of what is kept, with intervals.
+
+    Half of the pictures lie near a threshold, half elsewhere; the figures are weighted accordingly. Answers are kept in
+    RUN/labels.jsonl; the same command goes on where it was left, and more answers (another --seed) make the figures sharper.
+
+    Args:
+        run: Folder (--out) of a run that has finished.
+        stage: Only pictures that this stage has dropped, and what is kept; also suggests a threshold.
+        count: Pictures to ask about.
+        seed: Of the sample.
+        port: Of the page, on this machine alone; 0: any that is free.
+        precision: That the suggested threshold should reach.
+        figures_only: Ask nothing; print what follows from the answers there are.
+    """
+    from vitruvian.curate.command import label
+
+    return label(run, stage, count, seed, port, precision, figures_only)
+
+
 def models() -> int:
     """Packaged models and official checkpoints: list (or nothing), show, fetch, convert."""
     from vitruvian.weights.command import show_all
@@ -981,7 +1009,7 @@ GROUPS: dict[str, dict[str, Callable[..., Any]]] = {  # verbs of two words
         "normal": evaluate_normal,
     },
     "data": {"list": data_list, "check": data_check},
-    "curate": {"run": curate, "tune": curate_tune},
+    "curate": {"run": curate, "tune": curate_tune, "label": curate_label},
     "keypoints": {"list": keypoints_list, "convert": keypoints_convert, "angles": keypoints_angles},
     "maps": {"convert": maps_convert},
     "depth": {"align": depth_align, "cloud": depth_cloud},

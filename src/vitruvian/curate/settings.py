@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vitruvian.curate.limits import DUPLICATE, PACK, PERSON, UNREAD, Limits, Stage
@@ -29,8 +29,9 @@ class Settings:
 
 
 def settings_of(told: dict[str, Any]) -> Settings:
-    """What `as_json` has told."""
-    return Settings(**(told | {"limits": Limits(**told["limits"]), "scorers": tuple(told["scorers"])}))
+    """What `as_json` has told, whatever else is told beside it."""
+    known = {one.name: told[one.name] for one in fields(Settings)}
+    return Settings(**(known | {"limits": Limits(**told["limits"]), "scorers": tuple(told["scorers"])}))
 
 
 def _people(settings: Settings) -> Scorer:

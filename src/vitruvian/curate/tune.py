@@ -30,13 +30,18 @@ class Again:
     verdicts: list[Verdict]
 
 
-def decide_again(run: Path, limits: dict[str, float]) -> Again:
-    """The verdicts of other limits. UsageError where that takes scores which the run has not measured."""
+def told_by(run: Path) -> dict[str, Any]:
+    """What run.json of a run says. UsageError where there is none."""
     told = Place(run).told()
-    ledger = read_ledger(run)
     if told is None:
         raise UsageError(f"{run}: no run.json. Fix: the folder (--out) of a run of `vitruvian curate`.")
-    sources, models, _ = told.pop("sources"), told.pop("models"), told.pop("stages", None)
+    return told
+
+
+def decide_again(run: Path, limits: dict[str, float]) -> Again:
+    """The verdicts of other limits. UsageError where that takes scores which the run has not measured."""
+    told = told_by(run)
+    ledger = read_ledger(run)
     settings = settings_of(told)
     settings = replace(settings, limits=settings.limits.but(**limits))
     before = Counter(row["stage"] for row in ledger)
@@ -50,7 +55,7 @@ def decide_again(run: Path, limits: dict[str, float]) -> Again:
             f"{len(rows) - len(verdicts)} images hang on scores that {run} has not measured, since a stage before dropped them."
             " Fix: stricter limits, or curate with --all-scores."
         )
-    return Again(sources, models, settings, rows, before, verdicts)
+    return Again(told["sources"], told["models"], settings, rows, before, verdicts)
 
 
 def tuned(again: Again, out: Path, workers: int, console: Console | None = None) -> Outcome:
