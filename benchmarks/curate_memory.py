@@ -52,7 +52,7 @@ def packed(one: Row, task: Task) -> Row:
     return {"index": one["index"], "shard": task.shard.name, "key": f"{one['index']:010d}", "reason": ""}
 
 
-def made_up(tasks: list[Task], workers: int, patience: float) -> Iterator[Task]:
+def made_up(tasks: list[Task], *_: object) -> Iterator[Task]:
     """In the place of `pool.perform`."""
     for task in tasks:
         rows = {"look": looked, "score": scored, "pack": lambda one, task=task: packed(one, task)}[task.kind]
@@ -63,12 +63,12 @@ def made_up(tasks: list[Task], workers: int, patience: float) -> Iterator[Task]:
 def one_size(rows: int) -> None:
     """Print: rows, peak MiB, seconds of processor time, kept."""
 
-    def listed(sources: object, out: object) -> list[Row]:
+    def listed(*_: object) -> list[Row]:
         names = (f"/data/crawl/part-{n // 1000:06d}/{digest(n)[:20]}.jpg" for n in range(rows))
         return [{**entry(name, name, licence="CC-BY-4.0"), "index": number} for number, name in enumerate(names)]
 
     engine.perform, engine.list_inputs = made_up, listed
-    engine.make_scorers = lambda settings: []
+    engine.make_scorers = lambda _: []
     with tempfile.TemporaryDirectory() as folder:
         before = time.process_time()
         outcome = engine.curate(["made up"], Path(folder) / "out", Settings())
@@ -83,7 +83,7 @@ def main() -> int:
     if chosen.one is not None:
         one_size(chosen.one)
         return 0
-    print("| inputs | peak MiB | bytes an input more than the row before | processor s | kept |\n| --- | --- | --- | --- | --- |")
+    print("| inputs | peak MiB | bytes an input more than before | processor s | kept |\n| --- | --- | --- | --- | --- |")
     last = None
     for rows in chosen.rows:
         told = subprocess.run([sys.executable, __file__, "--one", str(rows)], check=True, capture_output=True, text=True).stdout

@@ -2,11 +2,11 @@
 
 python benchmarks/curate_scale.py --work DIR [--count 20000] [--workers 2] [--ways embedded killed ray ray-killed]
 
-embedded: uninterrupted. killed: the embedded engine, killed (-9, the whole process group) at seeded moments and resumed each time.
+embedded: uninterrupted. killed: the embedded engine, killed (-9, the whole process group) at seeded moments, then resumed.
 ray: Ray on this machine, one of its workers killed (-9) in the middle. ray-killed: Ray, all its processes killed, and resumed.
 Moments are drawn from the parts that `embedded` has written, which therefore comes first.
 
-The scorer costs next to nothing (the mean of red): this tries the machine, not the models. What is compared: every column of the
+The scorer costs next to nothing (the mean of red): this tries the machine, not the models. Compared: every column of the
 ledger, row by row in its order; names and SHA-256 of the shards; and the sources of the ledger with those that were made, each
 once. Prints a markdown table; exit code 1 where anything differs. A way whose result lies in DIR is not run again.
 """
@@ -85,7 +85,7 @@ class Pile:
 
 
 def make_pile(folder: Path, count: int, seed: int) -> Pile:
-    """`count` inputs in folders, in shards with licences (the last one cut short), and named by a list; the same for one seed."""
+    """`count` inputs in folders, in shards with licences (the last one cut short), and named by a list; same for one seed."""
     told = folder / "pile.json"
     if told.is_file():
         return Pile(**json.loads(told.read_text()))
@@ -330,7 +330,7 @@ def main() -> int:
     begun = time.monotonic()
     pile = make_pile(work / "pile", chosen.count, chosen.seed)
     print(f"{len(pile.inputs)} inputs, made in {time.monotonic() - begun:.0f} s", flush=True)
-    print("| run | kills | seconds | images/s | images/s and core | peak MiB, all | parent alone | ledger, shards | accounted |")
+    print("| run | kills | seconds | images/s | images/s, core | peak MiB, all | parent alone | ledger, shards | accounted |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     wrong, whole = False, None
     for way in dict.fromkeys(("embedded", *chosen.ways)):

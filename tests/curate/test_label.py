@@ -28,7 +28,7 @@ SETTINGS = Settings(Limits(person=0.5))
 
 
 def made_ledger(count: int = 2000, seed: int = 0) -> tuple[list[dict[str, Any]], dict[int, bool]]:
-    """Rows with a score `watermark` and one of people, and whether each should be kept: the less likely, the higher the score."""
+    """Rows with a score `watermark` and one of people, and whether each should be kept: less likely with a higher score."""
     rng = np.random.default_rng(seed)
     rows, right = [], {}
     for index in range(count):
@@ -108,7 +108,7 @@ def test_a_threshold_is_advised_that_reaches_the_precision() -> None:
     assert advice is not None and advice.precision >= 0.9 and advice.bound.limit < 0.5
     stays = [right[i] for i, row in frame.rows.items() if row["watermark"] <= advice.bound.limit]
     assert sum(stays) / len(stays) == pytest.approx(advice.precision)
-    assert advise(frame, {i: "no" for i in said}, bound, 0.9) is None
+    assert advise(frame, dict.fromkeys(said, "no"), bound, 0.9) is None
 
 
 @pytest.fixture(scope="module")

@@ -78,13 +78,13 @@ def curate(
     models = [{"model": scorer.model, "milliseconds": scorer.cost} for scorer in make_scorers(settings)]  # wrong names speak up
     told = {"sources": [str(s) for s in sources], **settings.as_json(), "models": models}
     with place.alone():
-        found = list_inputs(sources, out) if place.told() is None else None  # wrong sources must not make the folder a run's
+        found = [list_inputs(sources, out)] if place.told() is None else []  # wrong sources must not make the folder a run's
         place.begin(told)
         if place.finished:
             return finished_before(place, told)
         run = Run(place, settings, workers, patience, console, manners, ray)
-        run.listing(lambda: list_inputs(sources, out) if found is None else found)
-        del found  # as large as the rows themselves
+        run.listing(lambda: found.pop() if found else list_inputs(sources, out))  # as large as the rows: not held twice
+        found.clear()
         stages = run.finish(run.measure(run.listed()))
         place.tell(told | {"stages": stages})
         place.clear()
