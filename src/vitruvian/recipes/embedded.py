@@ -3,7 +3,8 @@
 python -m vitruvian.recipes.embedded --work runs/embedded
 
 Trains in stages of growing input size (a small picture teaches the same pose many times faster), renders each stage's geometry
-before it, writes the weights after it. The same command goes on where it was stopped.
+before it, writes the weights after it. The same command goes on where it was stopped; where weights
+`stage-N.safetensors` lie in the folder, that stage and those before it are done, so a run may go on from weights alone.
 Expected figures and hardware: docs/results/embedded.md.
 """
 
@@ -156,7 +157,7 @@ def run_stage(work: Path, stages: Sequence[Stage], number: int, start: Path | No
     spec = at_stage(SPEC, stage)
     torch.manual_seed(number)
     model = Model(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = _initial(work, stages, number, spec, start)
+    state = _initial(work, number, spec, start)
     if state is not None:
         model.load_state_dict(state)
     config = TrainConfig(
@@ -167,10 +168,14 @@ def run_stage(work: Path, stages: Sequence[Stage], number: int, start: Path | No
     return train(config, model, list(tasks()), SynthViews.of(frames, spec)).finished
 
 
-def _initial(work: Path, stages: Sequence[Stage], number: int, spec: ModelSpec, start: Path | None) -> dict[str, Tensor] | None:
+def weights_of(work: Path, number: int) -> Path:
+    """Where the exported weights of a stage, counted from 0, lie once it is finished."""
+    return work / f"stage-{number + 1}.safetensors"
+
+
+def _initial(work: Path, number: int, spec: ModelSpec, start: Path | None) -> dict[str, Tensor] | None:
     if number > 0:
-        before = at_stage(SPEC, stages[number - 1])
-        return transfer(read_weights(work / f"stage-{number}"), before, spec)
+        start = weights_of(work, number - 1)
     if start is None:
         return None
     loaded = load(start)
@@ -200,10 +205,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     stages = STAGES if chosen.share == 1 else shortened(STAGES, chosen.share)
     generate(chosen.work / "held-out", chosen.held_out, GEOMETRY, seed=900_001, workers=chosen.workers + 1, images=False)
-    for number in range(len(stages)):
+    done = max((number + 1 for number in range(len(stages)) if weights_of(chosen.work, number).exists()), default=0)
+    for number in range(done, len(stages)):
         if not run_stage(chosen.work, stages, number, chosen.start, chosen.threads, chosen.workers):
             return 1
-        export(chosen.work, stages, number, chosen.work / f"stage-{number + 1}.safetensors")
+        export(chosen.work, stages, number, weights_of(chosen.work, number))
     return 0
 
 
