@@ -11,6 +11,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,19 @@ def gbuffer_files(folder: Path) -> tuple[Path, ...]:
     return files
 
 
-def write_gbuffer(path: Path, frame: GBuffer) -> None:
+def unpack(files: Sequence[Path]) -> None:
+    """Write frames again without compression, in place: five times as large, and read in a sixth of the time.
+
+    Worth it where a training reads every frame many times. Files that are plain already are left alone.
+    """
+    for path in files:
+        with zipfile.ZipFile(path) as archive:
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+        if packed:
+            write_gbuffer(path, read_gbuffer(path), compress=False)
+
+
+def write_gbuffer(path: Path, frame: GBuffer, compress: bool = True) -> None:
     """Write one frame; a kill in the middle leaves no half file."""
     people = [{"box": p.box.tolist(), "info": p.info} for p in frame.people]
     inside = frame.person > 0
@@ -107,7 +120,7 @@ def write_gbuffer(path: Path, frame: GBuffer) -> None:
         "meta": np.frombuffer(json.dumps({"format": FORMAT, "key": frame.key, "people": people}).encode(), np.uint8),
     }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    (np.savez_compressed if compress else np.savez)(buffer, **arrays)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_bytes(buffer.getvalue())
     temporary.replace(path)

@@ -112,6 +112,18 @@ class Block(nn.Module):
         return branch * (branch.new_empty(len(branch), 1, 1).bernoulli_(keep) / keep)
 
 
+class _GroupNorm(nn.GroupNorm):
+    """Group norm that trains channels-last maps on a CPU by way of channels-first ones: the library's backward pass of the
+    former takes four times as long (benchmarks/group_norm.py)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, h, w) -> the same, in the layout that came."""
+        last = torch.channels_last
+        if features.device.type != "cpu" or not features.requires_grad or not features.is_contiguous(memory_format=last):
+            return super().forward(features)
+        return super().forward(features.contiguous()).contiguous(memory_format=last)
+
+
 class ConvStem(nn.Sequential):
     """Stride-2 3x3 convolutions down to the patch grid: learns faster than one patch convolution in small models."""
 
@@ -122,7 +134,7 @@ class ConvStem(nn.Sequential):
         for before, after in pairwise(widths[:-1]):
             layers += [
                 nn.Conv2d(before, after, 3, 2, 1, bias=False),
-                nn.GroupNorm(math.gcd(8, after), after),
+                _GroupNorm(math.gcd(8, after), after),
                 nn.SiLU(),
             ]
         super().__init__(*layers, nn.Conv2d(widths[-2], widths[-1], 3, 2, 1))

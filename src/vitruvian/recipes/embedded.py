@@ -20,12 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer
+from vitruvian.data.gbuffer import gbuffer_files, read_gbuffer, unpack
 from vitruvian.data.loader import Example
 from vitruvian.errors import InputError
 from vitruvian.model import Model
 from vitruvian.model.vit import resize_position
 from vitruvian.synth.appearance import Backgrounds, ViewParams, people_in_sight, view
+from vitruvian.synth.crowd import crowd
 from vitruvian.synth.dataset.generate import generate
 from vitruvian.tasks.base import Task
 from vitruvian.tasks.depth import Depth
@@ -73,6 +74,7 @@ STAGES = (
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
 # Milder than the default: most boxes of a photo hold a whole person and no border.
+CROWD = 0.35  # of the views show people of another frame too
 VIEWS = ViewParams(rotate=0.3, half_body=0.15, face=0.05, hand=0.02, occlude=0.2, truncate=0.12)
 
 
@@ -117,6 +119,8 @@ class SynthViews:
         if not in_sight:
             raise InputError(f"{self.files[index]} shows nobody")
         who = in_sight[int(rng.integers(len(in_sight)))]
+        if rng.random() < CROWD:
+            frame = crowd(frame, who, read_gbuffer(self.files[int(rng.integers(len(self.files)))]), rng)
         return view(frame, who, rng, self.spec.size, VIEWS, Backgrounds.load())
 
 
@@ -137,9 +141,11 @@ def transfer(state: dict[str, Tensor], old: ModelSpec, new: ModelSpec) -> dict[s
 
 
 def geometry(work: Path, stage: Stage, workers: int) -> Path:
-    """The folder of a stage's frames, rendered as far as they are not there."""
+    """The folder of a stage's frames, rendered as far as they are not there, stored to be read fast."""
     seed, count = stage.geometry
-    return generate(work / f"synth-{seed}", count, GEOMETRY, seed=seed, workers=workers, images=False).folder
+    folder = generate(work / f"synth-{seed}", count, GEOMETRY, seed=seed, workers=workers, images=False).folder
+    unpack(gbuffer_files(folder))
+    return folder
 
 
 def shortened(stages: Sequence[Stage], share: float) -> tuple[Stage, ...]:

@@ -127,7 +127,7 @@ def compose(
         if crop is None:
             continue
         gain = focal / (group.intrinsics[0, 0] * crop.matrix[0, 0])
-        areas += _paste(frame, group, crop, corner, gain, len(people))
+        areas += paste(frame, group, crop, corner, gain, len(people))
         people += list(group.people)
     out = GBuffer(
         frame.person, frame.material, frame.part, frame.depth, frame.normal, frame.rest, frame.intrinsics, tuple(people)
@@ -190,7 +190,7 @@ def _offset(cut_low: bool, cut_high: bool, span: Array, extent: float, limit: in
     return float(rng.uniform(min(lowest, highest), max(lowest, highest)))
 
 
-def _paste(frame: GBuffer, group: GBuffer, crop: Crop, corner: tuple[int, int], gain: float, before: int) -> list[int]:
+def paste(frame: GBuffer, group: GBuffer, crop: Crop, corner: tuple[int, int], gain: float, before: int) -> list[int]:
     """Set a group into `frame`, in place; returns how many pixels each of its people has there, hidden ones included.
 
     Its furniture fills the holes that it cut into people, and hides nobody of another group.

@@ -48,10 +48,14 @@ def _motion(image: Array, rng: np.random.Generator) -> Array:
 
 
 def _tone(image: Array, rng: np.random.Generator) -> Array:
-    """Exposure, contrast, gamma, white balance and saturation in one table and one matrix; then vignette."""
+    """Exposure, contrast, gamma, white balance and saturation in one table and one matrix; then vignette.
+
+    One picture in six is far off, as by candlelight, under coloured lamps, against the sun or through a filter.
+    """
     value = np.arange(256, dtype=np.float32)[:, None] / 255
-    balance = 1 + rng.normal(0, 0.05, 3)
-    value = np.clip(value * balance * np.exp(rng.normal(0, 0.14)), 0, 1) ** np.exp(rng.normal(0, 0.14))
+    far = 3.0 if rng.random() < 1 / 6 else 1.0
+    balance = np.exp(rng.normal(0, 0.05 * far, 3))
+    value = np.clip(value * balance * np.exp(rng.normal(0, 0.14 * far)), 0, 1) ** np.exp(rng.normal(0, 0.14 * far))
     contrast = np.exp(rng.normal(0.03, 0.18))
     value = (value - 0.45) * contrast + 0.45 + rng.normal(0, 0.02)
     table = np.clip(255 * value, 0, 255).astype(np.uint8)
