@@ -196,7 +196,8 @@ class ModelSpec:
     size (H, W) of the input; fit: how a photo becomes one (see `geometry.make_crop`); padding is that of the patch
     convolution (0 or 2); mean and std on the 0..255 scale, RGB;
     keypoint codec: `official` multiplies by the full size on the way back, `exact` is the true inverse. resample: how a photo
-    is made smaller for the input: `bilinear`, as officially, skips pixels; `area` takes all of them into account.
+    is made smaller for the input: `bilinear`, as officially, skips pixels; `area` takes all of them into account. flip_test:
+    whether `predict` takes the mean of the photo's answer and its mirror image's where it is not told.
     """
 
     name: str
@@ -218,6 +219,7 @@ class ModelSpec:
     codec: Codec = "exact"
     resample: Literal["bilinear", "area"] = "bilinear"
     sigma: float = 2.0
+    flip_test: bool = False
     licence: str = "unknown"
 
     @property

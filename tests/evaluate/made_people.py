@@ -56,7 +56,7 @@ def subject(sample: Sample, name="a.jpg", group="coco", people=None, xy=None, ma
 class BoxPredictor:
     """Sees nothing: points in the middle of the box, everything a person, depth from left to right."""
 
-    name, weights = "box", "0" * 64
+    name, weights, flip_test = "box", "0" * 64, False
 
     def people(self, image, boxes):
         return [self.one(image, box) for box in boxes]

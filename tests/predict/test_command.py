@@ -103,6 +103,9 @@ def test_a_second_run_skips_what_is_done_and_only_that(predict: Any, photo: Phot
     assert "already done" not in predict(second, "--tasks", "pose", "seg", draw=True)[1], "its picture is new"
     assert "already done" in predict(second, "--tasks", "pose", "seg")[1]
     assert "already done" not in predict(second, "--flip-test")[1]
+    assert "already done" not in predict(second, "--no-flip-test")[1]
+    code, _, problem = predict(second, "--flip-test", "--no-flip-test")
+    assert code == 2 and "contradict" in problem
 
 
 def test_another_task_is_added_to_what_is_there_and_overwrite_leaves_only_what_is_asked_for(

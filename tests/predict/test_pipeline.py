@@ -77,6 +77,18 @@ def test_results_say_that_the_flip_test_was_made(tiny: Path, pixels: Array) -> N
     assert made == [False, True]
 
 
+def test_the_flip_test_is_made_unasked_where_the_model_wants_it(tiny: Path, pixels: Array) -> None:
+    loaded = weights.load(tiny)
+    card = replace(loaded.card, spec=replace(loaded.card.spec, flip_test=True))
+    predictor = Predictor([replace(loaded, card=card)], "whole-image", device.choose_compute("cpu"))
+    told, plain = (load(tiny, device="cpu", flip_test=flip).predict(pixels, boxes=BOX) for flip in (True, False))
+    unasked = predictor.predict(pixels, boxes=BOX)
+    assert unasked.made_by.flip_test
+    xy = [result.people[0].keypoints.xy for result in (unasked, told, plain)]
+    np.testing.assert_array_equal(xy[0], xy[1])
+    assert not np.array_equal(xy[0], xy[2])
+
+
 def test_tasks_in_one_string_are_refused(predictor: Predictor, pixels: Array) -> None:
     with pytest.raises(UsageError, match=r"Allowed: a list of names, as in tasks=\['pose'\]"):
         predictor.predict(pixels, tasks="pose")

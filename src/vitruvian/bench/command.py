@@ -107,7 +107,7 @@ def _asked(engines: Sequence[str], dtypes: Sequence[str], device: str) -> list[t
 def _way(model: str, engine: str, dtype: str, device: str) -> Way:
     begin = time.perf_counter()
     loaded: Loaded = load_model(model)
-    network = Network(loaded, choose_compute(device, dtype), engine=engine)
+    network = Network(loaded, choose_compute(device, dtype), flip_test=False, engine=engine)
     return Way(f"{engine} {dtype}", network, ready=time.perf_counter() - begin)
 
 

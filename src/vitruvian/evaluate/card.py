@@ -9,7 +9,7 @@ from typing import Any
 
 from vitruvian.errors import InputError
 from vitruvian.evaluate.groups import EVERYBODY
-from vitruvian.evaluate.report import INTERVAL, group_table, write_text
+from vitruvian.evaluate.report import INTERVAL, flipped, group_table, write_text
 
 METHOD = f"""{INTERVAL} Groups differ in more than their name (a face alone is also a large face): compare within a table
 with care; only the tables of skin and of shrunk pictures change one thing alone."""
@@ -58,7 +58,7 @@ def measured(figures: Mapping[str, Any]) -> str:
         f"- {made['date']}; {made['hardware']}; {made['software']}; fp32.",
         f"- `{made['command']}`",
         f"- {source['people']} people of `{source['folder']}` ({source['frames']} frames of {source['frame']} px, "
-        f"seed {source['seed']}), boxes given, no flip test.",
+        f"seed {source['seed']}), boxes given, {flipped(made)}.",
     ]
     if source["limit"]:
         lines.append(f"- **A trial** of the first {source['limit']} frames, not the figures of the set.")

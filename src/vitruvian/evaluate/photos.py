@@ -36,6 +36,10 @@ class Predictor(Protocol):
     def weights(self) -> str:
         """The hash of its file."""
 
+    @property
+    def flip_test(self) -> bool:
+        """Whether it asks the mirrored photo too."""
+
     def people(self, image: Array, boxes: Array) -> list[Mapping[str, Prediction]]:
         """(H, W, 3) uint8 RGB and xyxy boxes (N, 4) within it -> N times task name -> prediction, in that order."""
 
@@ -56,6 +60,11 @@ class Adapter:
     def weights(self) -> str:
         """The hash of the weights file."""
         return self.predictor.weights
+
+    @property
+    def flip_test(self) -> bool:
+        """Whether the mirrored photo is asked too."""
+        return self.predictor.flip_test
 
     def people(self, image: Array, boxes: Array) -> list[Mapping[str, Prediction]]:
         """As `Predictor.people`."""

@@ -47,9 +47,15 @@ def provenance(predictor: Predictor, command: str = "") -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "model": predictor.name,
         "weights": predictor.weights,
+        "flip_test": predictor.flip_test,
         "hardware": f"{processor()}, {os.cpu_count()} cores",
         "software": f"vitruvian {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
     }
+
+
+def flipped(made: Mapping[str, Any]) -> str:
+    """In words, whether the mirrored photo was asked too."""
+    return "flip test" if made["flip_test"] else "no flip test"
 
 
 def write_report(figures: Mapping[str, Any], out: Path) -> None:
@@ -99,7 +105,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
 
 def _head(said: str, made: Mapping[str, Any]) -> list[str]:
     """Of a page: who was measured, when, with what."""
-    measured = f"{made['date']}; weights {made['weights'][:12]}; {made['hardware']}; {made['software']}"
+    measured = f"{made['date']}; weights {made['weights'][:12]}; {flipped(made)}; {made['hardware']}; {made['software']}"
     return [f"# {made['model']} {said}", f"`{made['command']}`", measured]
 
 

@@ -108,7 +108,7 @@ def _bare(begin: Begin) -> ModelSpec:
         return ModelSpec(f"vit-{begin.size}", SIZE, arch.dim, arch.depth, arch.heads_attn, arch.mlp, ())
     spec = begin.loaded.card.spec
     if begin.heads:
-        return replace(spec.with_heads(), name=f"{spec.name}-tuned")
+        return replace(spec.with_heads(), name=f"{spec.name}-tuned", flip_test=False)
     return replace(spec.with_heads(), name=f"{spec.name}-tuned", size=SIZE, class_token=False, resample="bilinear")
 
 

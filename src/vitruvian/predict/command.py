@@ -37,7 +37,7 @@ def run(
     oks_nms: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    flip_test: bool = False,
+    flip_test: bool | None = None,
     fit: str = "auto",
     engine: str = "eager",
     draw: bool = True,

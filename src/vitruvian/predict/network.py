@@ -73,12 +73,14 @@ def outputs_of(model: nn.Module, pixels: Tensor, tasks: Sequence[Task], flip_tes
 
 
 class Network:
-    """A loaded model on its device. flip_test: see `outputs_of`; fit: see `refit`; engine: see `engine.prepare`."""
+    """A loaded model on its device. flip_test: see `outputs_of`, None: as its spec says; fit: see `refit`; engine: see
+    `engine.prepare`."""
 
     def __init__(
-        self, loaded: Loaded, compute: Compute, flip_test: bool = False, fit: str = "auto", engine: str = "eager"
+        self, loaded: Loaded, compute: Compute, flip_test: bool | None = None, fit: str = "auto", engine: str = "eager"
     ) -> None:
-        self.spec, self.hash, self.compute, self.flip_test = refit(loaded.card.spec, fit), loaded.hash, compute, flip_test
+        self.spec, self.hash, self.compute = refit(loaded.card.spec, fit), loaded.hash, compute
+        self.flip_test = self.spec.flip_test if flip_test is None else flip_test
         self.model = prepare(loaded.model, compute, engine)
         self.tasks = {head.task: task_of(head) for head in self.spec.heads}
 

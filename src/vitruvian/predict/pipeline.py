@@ -35,7 +35,7 @@ def load(
     detector: str = "auto",
     device: str = "auto",
     dtype: str = "auto",
-    flip_test: bool = False,
+    flip_test: bool | None = None,
     fit: str = "auto",
     engine: str = "eager",
     min_score: float | None = None,
@@ -47,7 +47,7 @@ def load(
 
     detector: `auto`, `person`, `hog`, `whole-image`, a .safetensors file, or one of transformers (a folder, hub:OWNER/NAME);
     device: `auto`, `cpu`, `cuda`, `mps`; dtype: `auto`, `fp32`, `bf16`;
-    flip_test: the mean of the photo's answer and its mirror image's, in twice the time;
+    flip_test: the mean of the photo's answer and its mirror image's, in twice the time; as the model's card says where None;
     fit: how dense models see a photo, `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole
     frame), or `lite` for all models (as the official lite release);
     engine: `eager`, `compile` for long jobs, `openvino` where it is installed, or `pruned` (see `predict.prune`).
@@ -73,15 +73,16 @@ class Predictor:
         loaded: Sequence[weights.Loaded],
         detector: str,
         compute: Compute,
-        flip_test: bool = False,
+        flip_test: bool | None = None,
         fit: str = "auto",
         engine: str = "eager",
         selection: Selection = USUAL,
     ) -> None:
         self.cards = tuple(one.card for one in loaded)
         self.compute = compute
-        self.flip_test, self.fit, self.engine, self.selection = flip_test, fit, engine, selection
+        self.fit, self.engine, self.selection = fit, engine, selection
         self.team = Team([Network(one, compute, flip_test, fit, engine) for one in loaded])
+        self.flip_test = any(network.flip_test for network in self.team.networks)
         self._detector_name = detector
         self._detector: Detector | None = None
 

@@ -41,7 +41,7 @@ from vitruvian.weights.load import load, save
 UPSAMPLE = (128, 64)
 SPEC = ModelSpec(
     name="vitruvian-s", size=(192, 144), dim=256, depth=10, heads_attn=4, mlp=1024, stem="conv", sigma=1.6,
-    codec="exact", resample="area", licence="Apache-2.0",
+    codec="exact", resample="area", flip_test=True, licence="Apache-2.0",
     heads=(
         HeadSpec("pose", UPSAMPLE, out=133, vocabulary="wholebody133", kind="shuffle", options={"activation": "softmax"}),
         HeadSpec("seg", upsample=UPSAMPLE, out=28, vocabulary="body28", kind="shuffle"),
@@ -69,7 +69,7 @@ STAGES = (
     Stage((192, 144), steps=700, batch=32, lr=6.0e-4, sigma=1.6, geometry=(1, 6_000)),
     Stage((192, 144), steps=1900, batch=32, lr=5.0e-4, sigma=1.6, geometry=(2, 8_000)),
     Stage((192, 144), steps=6000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(3, 12_000)),
-    Stage((192, 144), steps=18_000, batch=32, lr=6.0e-4, sigma=1.6, geometry=(4, 14_000)),
+    Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(5, 14_000)),
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
