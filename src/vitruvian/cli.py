@@ -59,8 +59,9 @@ def predict(
         out: Folder of the results; they mirror the paths below each source.
         boxes: Person boxes instead of the detector: CSV (image,x1,y1,x2,y2[,score]), results of predict, or COCO JSON; of one
             video, CSV with frame,x1,y1,x2,y2[,score][,track], such as its tracks.csv.
-        detector: auto, person, hog, whole-image (the whole photo is one person), or one of the library transformers that knows
-            people: hub:OWNER/NAME (after `vitruvian models fetch` of the same), or its folder.
+        detector: auto, cascade (person, and the packaged model looks again at every find), person, hog, whole-image (the whole
+            photo is one person), or one of the library transformers that knows people: hub:OWNER/NAME (after `vitruvian
+            models fetch` of the same), or its folder.
         min_score: Leave out boxes with a lower score, 0 to 1; each detector has its own least score.
         nms: Of two boxes whose intersection over union is above this, keep the surer one.
         max_people: So many of a photo, the surest.

@@ -230,7 +230,9 @@ class TestDetectors:
     @pytest.mark.parametrize("packaged", [True, False])
     def test_auto_is_ours_where_it_is_installed(self, monkeypatch: pytest.MonkeyPatch, packaged: bool) -> None:
         monkeypatch.setattr(weights, "packaged_path", lambda name: Path(name) if packaged else None)
-        assert detect.default_detector() == ("person" if packaged else "hog")
+        assert detect.default_detector() == ("cascade" if packaged else "hog")
+        monkeypatch.setattr(weights, "packaged_path", lambda name: Path(name) if name == "person" else None)
+        assert detect.default_detector() == "person"
 
     def test_our_own_detector_sees_the_whole_frame_once(
         self, tiny: Path, pixels: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -247,6 +249,20 @@ class TestDetectors:
         for found in result.people:
             x0, y0, x1, y1 = found.person.box
             assert found.person.origin == "detector" and 0 <= x0 < x1 <= 80 and 0 <= y0 < y1 <= 60
+
+    @pytest.mark.parametrize("flip_test", [False, True])
+    def test_a_mirrored_photo_has_mirrored_people_where_the_detector_asks_both(
+        self, pixels: Array, tmp_path: Path, flip_test: bool
+    ) -> None:
+        head = HeadSpec("person", (8,), out=5, kind="shuffle", options={"threshold": 0.0})
+        torch.manual_seed(0)
+        spec = replace(SPEC, size=(64, 96), fit="pad", heads=(head,), flip_test=flip_test)
+        weights.save(tmp_path / "mine.safetensors", build(spec), provenance={})
+        photo = np.pad(pixels, ((2, 2), (8, 8), (0, 0)))  # as large as the input: nothing is resampled
+        detector = detect.choose_detector(str(tmp_path / "mine.safetensors"), device.choose_compute("cpu", "fp32"))
+        here, there = (detector.detect(np.ascontiguousarray(x))[0] for x in (photo, photo[:, ::-1]))
+        back = np.array([95, 0, 95, 0]) - np.array([1, -1, 1, -1]) * there.box[[2, 1, 0, 3]]
+        assert np.allclose([*here.box, here.score], [*back, there.score], atol=0.01) == flip_test
 
     def test_boxes_of_a_network_come_surest_first_and_within_the_photo(self) -> None:
         boxes = np.array([[0, 0, 5, 5], [-4, 2, 99, 9], [90, 2, 99, 9]], np.float32)

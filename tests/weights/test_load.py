@@ -153,6 +153,7 @@ def test_a_bad_card_is_refused(saved: Path, change: dict[str, object], text: str
         ({"patch": 0}, "patch is 0"),
         ({"sigma": 0}, "sigma is 0"),
         ({"box_padding": float("nan")}, "box_padding is nan"),
+        ({"flip_test": "no"}, "flip_test is .no."),
         ({"class_token": "no"}, "class_token is 'no'"),
         ({"name": 5}, "name is 5"),
         ({"size": [60, 48]}, "cannot be built .*multiple of the patch"),

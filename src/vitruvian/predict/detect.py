@@ -16,7 +16,7 @@ from vitruvian.device import Compute
 from vitruvian.errors import UsageError, unknown_name
 from vitruvian.geometry import make_crop, nms
 from vitruvian.predict.engine import passes, prepare, views_at_once
-from vitruvian.predict.network import input_of, task_of, whole_image
+from vitruvian.predict.network import input_of, outputs_of, task_of, whole_image
 from vitruvian.predict.selection import USUAL, Selection
 from vitruvian.tasks.person import Person as PersonTask
 from vitruvian.types import Array, Boxes, Crop, Person, Value
@@ -97,7 +97,7 @@ class WholeImage:
 
 
 class Network:
-    """A model with a head `person` that sees the whole frame."""
+    """A model with a head `person` that sees the whole frame, and its mirror image where its card asks for the flip test."""
 
     def __init__(self, name: str, loaded: weights.Loaded, compute: Compute, selection: Selection = USUAL) -> None:
         spec = loaded.card.spec
@@ -129,7 +129,8 @@ class Network:
     def _detect(self, images: Sequence[Array], least: float) -> list[list[Person]]:
         crops = [self._crop(image) for image in images]
         pixels = torch.cat([input_of(image, [crop], self._spec) for image, crop in zip(images, crops, strict=True)])
-        output = self._model(pixels.to(self._compute.device, self._compute.dtype))["person"]
+        pixels = pixels.to(self._compute.device, self._compute.dtype)
+        output = outputs_of(self._model, pixels, [self._task], self._spec.flip_test)["person"]
         values = replace(self._task, threshold=least).decode(output.float(), crops, self._spec)
         return [self._rest.of(_people(value, crop.source_size)) for value, crop in zip(values, crops, strict=True)]
 
@@ -138,11 +139,19 @@ class Network:
         return make_crop(np.array([0, 0, width, height], np.float32), self._spec.size, (height, width), self._spec.fit)
 
 
+def _cascade(compute: Compute, selection: Selection) -> Detector:
+    from vitruvian.predict.cascade import Cascade  # needs what this module defines
+
+    return Cascade(compute, selection)
+
+
 DETECTORS: dict[str, Callable[[Compute, Selection], Detector]] = {
+    "cascade": _cascade,
     "hog": lambda _, selection: Hog(selection),
     "person": lambda compute, selection: Network("person", weights.load("person", kind="detector"), compute, selection),
     "whole-image": lambda *_: WholeImage(),
 }
+CHOICE = {"cascade": ("person", "vitruvian-s"), "person": ("person",)}  # the best first, and the packaged weights it needs
 OTHERS = "a .safetensors file of our own, hub:OWNER/NAME, or the folder of a detector of transformers"
 
 
@@ -157,7 +166,7 @@ def check_detector(name: str, selection: Selection = USUAL) -> None:
 
 
 def choose_detector(name: str, compute: Compute, selection: Selection = USUAL) -> Detector:
-    """`auto` is our own detector where its weights are installed, else hog; a path loads other weights of the same kind.
+    """`auto` is the best of our own whose weights are installed, else hog; a path loads other weights of the kind of `person`.
 
     hub:OWNER/NAME, or a folder, is any detector of transformers that knows people; never the network.
     """
@@ -186,8 +195,8 @@ def detect_many(detector: Detector, images: Sequence[Array]) -> list[list[Person
 
 
 def default_detector() -> str:
-    """The name that `auto` stands for in this installation."""
-    return "person" if weights.packaged_path("person") else "hog"
+    """The name that `auto` stands for in this installation: see `CHOICE`."""
+    return next((name for name, needs in CHOICE.items() if all(map(weights.packaged_path, needs))), "hog")
 
 
 def _people(value: Value, size: tuple[int, int]) -> list[Person]:

@@ -45,7 +45,8 @@ def load(
 ) -> Predictor:
     """A reusable predictor of a packaged model's name or of a weights file, or of several that answer different tasks.
 
-    detector: `auto`, `person`, `hog`, `whole-image`, a .safetensors file, or one of transformers (a folder, hub:OWNER/NAME);
+    detector: `auto`, `cascade`, `person`, `hog`, `whole-image`, a .safetensors file, or one of transformers (a folder,
+    hub:OWNER/NAME);
     device: `auto`, `cpu`, `cuda`, `mps`; dtype: `auto`, `fp32`, `bf16`;
     flip_test: the mean of the photo's answer and its mirror image's, in twice the time; as the model's card says where None;
     fit: how dense models see a photo, `auto` (as trained), `affine` (a crop for each person), `pad` or `stretch` (the whole

@@ -27,6 +27,7 @@ from vitruvian.errors import UsageError
 from vitruvian.geometry import warp
 from vitruvian.model import MaskedAutoencoder, Model
 from vitruvian.model.vit import resize_position
+from vitruvian.predict.network import outputs_of
 from vitruvian.synth.frames import FrameViews, frame_view
 from vitruvian.tasks.person import Person
 from vitruvian.tasks.person.metric import Tally, match
@@ -36,7 +37,7 @@ from vitruvian.weights.load import load, save
 
 SPEC = ModelSpec(
     name="person", size=(256, 256), dim=256, depth=4, heads_attn=4, mlp=1024, stem="conv", fit="pad", resample="area",
-    licence="Apache-2.0",
+    flip_test=True, licence="Apache-2.0",
     heads=(HeadSpec("person", upsample=(96,), conv=(64,), out=5, kind="shuffle", options={"refine": "full"}),),
 )  # fmt: skip
 RARE = -4.6  # logit of 1 %: middles are rare, and a start at one half would drown the first steps (RetinaNet, arXiv 1708.02002)
@@ -92,7 +93,8 @@ class HeldOut:
             groups = [read_gbuffer(self.views.files[i]) for i in rng.integers(len(self.views), size=rng.integers(0, 4))]
             sample, crop = frame_view(groups, rng, spec.size, self.views.params)
             pixels = torch.from_numpy(warp(sample.image, crop)).permute(2, 0, 1)[None].float()
-            (value,) = task.decode(model(((pixels - mean) / std).to(device))["person"].float().cpu(), [crop], spec)
+            output = outputs_of(model, ((pixels - mean) / std).to(device), [task], spec.flip_test)["person"]
+            (value,) = task.decode(output.float().cpu(), [crop], spec)
             if isinstance(value, Boxes) and sample.boxes is not None:
                 out.add(value.score, match(value.xyxy, sample.boxes), len(sample.boxes))
         return out

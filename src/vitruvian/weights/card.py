@@ -26,6 +26,7 @@ SPEC_RULES: tuple[Rule, ...] = (
     ("mean", "three finite numbers", lambda v: several(v, finite, 3)),
     ("std", "three finite numbers above 0", lambda v: several(v, lambda n: above(n, 0), 3)),
     ("box_padding sigma", "a finite number above 0", lambda v: above(v, 0)),
+    ("class_token flip_test", "true or false", lambda v: isinstance(v, bool)),
     ("heads", "heads, or none in an encoder", lambda v: isinstance(v, tuple)),
 )
 HEAD_RULES: tuple[Rule, ...] = (
