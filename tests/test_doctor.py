@@ -33,7 +33,7 @@ def test_a_whole_installation(packaged: Path, capfd: CPU) -> None:
     told = capfd.readouterr().out
     assert f"torch {torch.__version__}" in told and "devices: " in told and "auto is " in told
     assert weights.file_hash(packaged / "vitruvian-s.safetensors") in told
-    assert "detector: person" in told and told.endswith("all is well\n")
+    assert "detector: cascade" in told and told.endswith("all is well\n")
 
 
 def test_missing_weights_say_how_to_get_them(packaged: Path, capfd: CPU) -> None:

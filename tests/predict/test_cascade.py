@@ -118,12 +118,17 @@ class TestDetector:
     """With the packaged weights, and a judge that believes the parts."""
 
     @pytest.fixture
-    def finds(self, monkeypatch: pytest.MonkeyPatch):
+    def finds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         """Two finds of the same person and one of nobody; the model sees one person."""
         found = [Person(BOX, 0.4), Person(BOX + 8, 0.5), Person(np.array([200, 20, 260, 100], np.float32), 0.9)]
 
+        believes = np.where([name == "parts against box (IoU)" for name in FIGURES], 10.0, 0.0)
+        nothing, one = (0.0,) * len(FIGURES), (1.0,) * len(FIGURES)
+        judge = replace(read_judge(), mean=nothing, spread=one, linear=tuple(believes), square=nothing, constant=-5.0)
+        replace(judge, threshold=0.5).write(tmp_path / "judge.json")
+
         def build(selection: Selection = USUAL) -> Cascade:
-            out = Cascade(FP32, selection)
+            out = Cascade(FP32, selection, tmp_path / "judge.json")
             monkeypatch.setattr(out._finder, "detect", lambda _: found)
             monkeypatch.setattr(out._finder, "detect_many", lambda images: [found for _ in images])
             monkeypatch.setattr(out, "_network", Seer((55, 105, 155, 305)))
@@ -138,7 +143,7 @@ class TestDetector:
 
     def test_faint_finds_are_told_with_the_score_that_is_sure(self, finds):
         people, sure = finds().detect_faint(PHOTO)
-        assert sure == read_judge().threshold
+        assert sure == 0.5
         assert {tuple(p.box) for p in finds().detect(PHOTO)} <= {tuple(p.box) for p in people}
 
     def test_the_selection_is_kept_to(self, finds):
