@@ -1,6 +1,6 @@
 """Person detectors beside each other.
 
-python benchmarks/detectors.py --shared ../shared/data [--detectors hog person] [--out FILE]
+python benchmarks/detectors.py --shared ../shared/data [--detectors hog person cascade] [--out FILE]
 
 People to find: everybody without the crowd mark whose longer side is 100 px or more on the 30 COCO photos with people. A box is
 right from IoU 0.5; one on a smaller person (IoU 0.5) or half inside a crowd region counts neither way. False boxes are counted
@@ -59,7 +59,9 @@ def timed(detect: Callable[[Array], list[Person]], seconds: list[float]) -> Call
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--detectors", nargs="+", default=["hog", "person"], help="names, or .safetensors files of detectors")
+    parser.add_argument(
+        "--detectors", nargs="+", default=["hog", "person", "cascade"], help="names, or .safetensors files of detectors"
+    )
     parser.add_argument("--out", type=Path, help="JSON of all figures")
     chosen = parser.parse_args(arguments)
     labelled, empty = photos(chosen.shared), empty_photos(chosen.shared)

@@ -6,8 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from vitruvian.data.gbuffer import GBuffer, SynthPerson, read_gbuffer, unpack, write_gbuffer
+from vitruvian.errors import InputError
 
 
 def frame() -> GBuffer:
@@ -38,3 +40,9 @@ def test_unpacked_frames_hold_the_same_and_are_written_once(tmp_path: Path):
             np.testing.assert_array_equal(getattr(plain, field.name), getattr(packed, field.name))
     np.testing.assert_array_equal(plain.people[0].sapiens308, packed.people[0].sapiens308)
     assert plain.people[0].info == {"a": 1}
+
+
+def test_a_damaged_frame_is_named(tmp_path: Path):
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"bad\.npz is not a readable G-buffer"):
+        unpack([tmp_path / "bad.npz"])

@@ -1,6 +1,6 @@
 """The packaged judge of the detector's finds (`predict.cascade`): a logistic regression, fitted on synthetic pictures.
 
-python -m vitruvian.recipes.cascade --synth runs/embedded/synth-4 --held-out runs/embedded/held-out --out cascade.json
+python -m vitruvian.recipes.cascade --synth runs/embedded/synth-5 --held-out runs/embedded/held-out --out cascade.json
 
 To be fitted anew whenever the packaged detector or the packaged model changes: it refuses other weights. Uses geometry that
 `vitruvian synth` has written. The threshold is that of the best F1 on pictures of the held-out geometry, never on photos.

@@ -73,8 +73,8 @@ STAGES = (
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
-# Milder than the default: most boxes of a photo hold a whole person and no border.
 CROWD = 0.35  # of the views show people of another frame too
+# Milder than the default: most boxes of a photo hold a whole person and no border.
 VIEWS = ViewParams(rotate=0.3, half_body=0.15, face=0.05, hand=0.02, occlude=0.2, truncate=0.12)
 
 
