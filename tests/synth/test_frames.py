@@ -10,7 +10,10 @@ import pytest
 from vitruvian.data.gbuffer import MATERIAL, GBuffer, SynthPerson, write_gbuffer
 from vitruvian.errors import InputError
 from vitruvian.synth.frames import FrameParams, FrameViews, compose, frame_view, visible_boxes
+from vitruvian.tasks.person import Person
+from vitruvian.tasks.seg import Seg
 from vitruvian.types import HeadSpec, ModelSpec
+from vitruvian.vocab import class_set
 
 SIZE = (80, 60)
 SPEC = ModelSpec("d", (96, 96), 16, 1, 2, 16, (HeadSpec("person", (8,), (), 5, None, "shuffle"),), fit="pad")
@@ -103,6 +106,22 @@ def test_examples_repeat_and_fit_the_loader(tmp_path):
             "center": (1, 12, 12), "counted": (1, 12, 12), "near": (1, 12, 12), "sides": (4, 12, 12),
         }  # fmt: skip
         assert all((first[1]["person"][name] == again[1]["person"][name]).all() for name in first[1]["person"])
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_parts_of_mirrored_people_change_sides(flip):
+    frame, _ = compose([replace(group(), part=group().person * 9)], np.random.default_rng(0), (90, 120), FrameParams(flip=flip))
+    assert set(np.unique(frame.part[frame.person > 0])) == {class_set("body28").flip[9] if flip else 9}
+
+
+def test_examples_have_labels_of_the_tasks_asked_for(tmp_path):
+    (tmp_path / "gbuffers").mkdir()
+    write_gbuffer(tmp_path / "gbuffers/0.npz", group())
+    views = FrameViews(tmp_path, SPEC, FrameParams(groups=(0.0, 1.0)), (Person(), Seg(label_stride=4)))
+    target = views.example(0, np.random.default_rng(0))[1]
+    assert list(target) == ["person", "seg"]
+    assert target["seg"]["label"].shape == (24, 24)
+    assert set(target["seg"]["label"].unique().tolist()) == {0, 22}
 
 
 def test_an_empty_folder_is_named(tmp_path):

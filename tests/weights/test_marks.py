@@ -16,6 +16,7 @@ from vitruvian.weights.marks import PACKAGED, Marks, load_marks, save_marks
 def test_a_network_comes_back_as_it_was_written(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = MarkNet((4, 6, 8, 10)).eval()
+    torch.nn.init.normal_(net.whole[-1].weight)
     save_marks(tmp_path / "m.safetensors", Marks(net, (0.5, 0.0, -0.5)), {"recipe": "none"})
     loaded = load_marks(tmp_path / "m.safetensors")
     picture = np.random.default_rng(0).integers(0, 255, (70, 90, 3)).astype(np.uint8)

@@ -17,7 +17,8 @@ DECIDE = 4  # places that look most like a mark decide for the picture: a small 
 
 
 class MarkNet(nn.Module):
-    """(B, 3, H, W) 0 to 1, sides of 16 px or more -> logits (B, 3, H / 16, W / 16), rounded up."""
+    """(B, 3, H, W) 0 to 1, sides of 16 px or more -> logits of places (B, 3, H / 16, W / 16), rounded up, and of pictures
+    (B, 3): what the places say that look most like a mark, corrected by what is seen anywhere and on the whole."""
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
         super().__init__()
@@ -28,13 +29,19 @@ class MarkNet(nn.Module):
             _Residual(d), _Residual(d, 2), _Residual(d, 4),
         )  # fmt: skip
         self.last = nn.Conv2d(d, len(OUTPUTS), 1)
+        final = nn.Linear(d, len(OUTPUTS))
+        nn.init.zeros_(final.weight)
+        nn.init.zeros_(final.bias)
+        self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU(), final)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Logits of every place."""
-        out: Tensor = self.last(self.body(pixels * 4 - 2))
-        return out
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of every place, and of the picture."""
+        features = self.body(pixels * 4 - 2)
+        places: Tensor = self.last(features)
+        seen = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
+        return places, self._pooled(places) + self.whole(seen)
 
-    def pooled(self, places: Tensor) -> Tensor:
+    def _pooled(self, places: Tensor) -> Tensor:
         """(B, 3, h, w) logits of places -> (B, 3) of pictures: the mean of the highest few, or of all."""
         flat = places.flatten(2)
         highest = flat[:, :LOCAL].topk(min(flat.shape[2], DECIDE), dim=2).values.mean(2)

@@ -42,9 +42,9 @@ from vitruvian.synth.marks import PACKAGED, caption, draw_as, lettering, waterma
 from vitruvian.synth.marks.styles import LEARNED
 from vitruvian.train.checkpoint import Checkpoints
 from vitruvian.types import Array
-from vitruvian.weights.marks import Marks, save_marks
+from vitruvian.weights.marks import Marks, read_marks, save_marks
 
-SIDE = 224  # px of a training picture
+SIDE = 288  # px of a training picture
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
 COLLAGES = 0.33
 IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
@@ -189,20 +189,21 @@ def _tensors(one: Example) -> tuple[Tensor, Tensor, Tensor]:
     return torch.from_numpy(one.picture).permute(2, 0, 1), shares, torch.tensor([*told, one.kind == "artistic"])
 
 
-def loss_of(net: MarkNet, places: Tensor, shares: Tensor, kinds: Tensor) -> Tensor:
+def loss_of(places: Tensor, pictures: Tensor, shares: Tensor, kinds: Tensor) -> Tensor:
     """Of places (a little marked ones do not count), of pictures, and of being drawn everywhere."""
     wanted = (shares > 2 * IGNORED).float()
     counted = ((shares <= 1e-3) | (shares > IGNORED)).float() * torch.where(shares.flip(1) > 0, OTHER, 1.0)
     local = F.binary_cross_entropy_with_logits(places[:, :2], wanted, weight=counted)
-    whole = F.binary_cross_entropy_with_logits(net.pooled(places), kinds.nan_to_num(0), weight=1.0 - kinds.isnan().float())
+    whole = F.binary_cross_entropy_with_logits(pictures, kinds.nan_to_num(0), weight=1.0 - kinds.isnan().float())
     return 2 * local + whole
 
 
-def fit(clean: CleanPictures, plan: Plan, folder: Path) -> MarkNet:
-    """Train, or go on from the checkpoints in `folder`; returns the mean of the weights over the last steps."""
+def fit(clean: CleanPictures, plan: Plan, folder: Path, start: MarkNet | None = None) -> MarkNet:
+    """Train `start` or a new network, or go on from the checkpoints in `folder`; returns the mean of the weights over the
+    last steps."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    net, bf16 = MarkNet(), choose_compute("cpu").dtype == torch.bfloat16
+    net, bf16 = (start or MarkNet()).train(), choose_compute("cpu").dtype == torch.bfloat16
     mean = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), plan.lr, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.lr, total_steps=plan.steps, pct_start=0.15)
@@ -215,8 +216,8 @@ def fit(clean: CleanPictures, plan: Plan, folder: Path) -> MarkNet:
         pictures, shares, kinds = next(batches)
         pixels = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            places = net(pixels)
-        loss = loss_of(net, places.float(), shares, kinds)
+            places, said = net(pixels)
+        loss = loss_of(places.float(), said.float(), shares, kinds)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -282,9 +283,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of marks.safetensors")
     parser.add_argument("--synth", type=Path, help="geometry of synthetic people, for clean pictures with people")
+    parser.add_argument("--start", type=Path, help="weights to begin with; nothing by default")
     parser.add_argument("--seed", type=int, default=3, help="of the examples")
     parser.add_argument("--steps", type=int, default=4500)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--people", type=int, default=240, help="pictures of synthetic people")
@@ -295,7 +297,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
     fifth = len(people) // 5
     plan = Plan(chosen.steps, chosen.batch, chosen.lr, chosen.workers, chosen.seed)
-    net = fit(CleanPictures(learned, people[fifth:]), plan, chosen.work / "checkpoints")
+    start = read_marks(chosen.start).net if chosen.start else None
+    net = fit(CleanPictures(learned, people[fifth:]), plan, chosen.work / "checkpoints", start)
     lines, found = judge(net, CleanPictures(judged, people[:fifth]), chosen.pictures, 5)
     print(json.dumps({"lines": lines, "found": found}))
     told = {"recipe": "curation", "steps": chosen.steps, "data": "packaged backgrounds and marks made by this package, CC0"}

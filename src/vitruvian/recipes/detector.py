@@ -1,9 +1,10 @@
 """The packaged person detector: a small ViT that sees the whole frame at 256x256, trained on synthetic pictures.
 
-It begins with the stem and the first blocks of the packaged model, which have seen people; `--start none` begins with nothing,
-`--start person` goes on from the packaged detector.
+It begins as the packaged model, which has seen people: its trunk, whose stem stays as it is, and its head of parts, which is
+trained beside that of people and not kept. `--start none` begins with nothing, `--start person` goes on from the packaged
+detector.
 
-python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth-2 --held-out runs/embedded/held-out
+python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth-5 --held-out runs/embedded/held-out
 
 Uses geometry that `vitruvian synth` (or the recipe `embedded`) has written. The score threshold is chosen on pictures of the
 held-out geometry, never on photos, and saved with the head. The same command goes on where it was stopped.
@@ -28,51 +29,54 @@ from vitruvian.geometry import warp
 from vitruvian.model import MaskedAutoencoder, Model
 from vitruvian.model.vit import resize_position
 from vitruvian.predict.network import outputs_of
+from vitruvian.recipes.embedded import SPEC as MODEL_SPEC
 from vitruvian.synth.frames import FrameViews, frame_view
 from vitruvian.tasks.person import Person
 from vitruvian.tasks.person.metric import Tally, match
+from vitruvian.tasks.seg import Seg
 from vitruvian.train import TrainConfig, read_weights, train
 from vitruvian.types import Boxes, HeadSpec, ModelSpec
+from vitruvian.weights import eight_bits
 from vitruvian.weights.load import load, save
 
 SPEC = ModelSpec(
-    name="person", size=(256, 256), dim=256, depth=4, heads_attn=4, mlp=1024, stem="conv", fit="pad", resample="area",
+    name="person", size=(256, 256), dim=256, depth=10, heads_attn=4, mlp=1024, stem="conv", fit="pad", resample="area",
     flip_test=True, licence="Apache-2.0",
     heads=(HeadSpec("person", upsample=(96,), conv=(64,), out=5, kind="shuffle", options={"refine": "full"}),),
 )  # fmt: skip
+TRAINED = SPEC.with_heads(*SPEC.heads, MODEL_SPEC.head("seg"))  # parts are learned beside people, and their head is not kept
 RARE = -4.6  # logit of 1 %: middles are rare, and a start at one half would drown the first steps (RetinaNet, arXiv 1708.02002)
 LOWEST = 0.02
+TASKS = (Person(), Seg(label_stride=4, balance=0.4))
 
 
-def new_model(spec: ModelSpec = SPEC, start: Model | None = None) -> Model:
-    """A detector whose centre map starts near zero; with `start`, a model as wide, its stem, positions and first blocks.
-
-    Where `start` is itself a detector of this shape, all its weights.
-    """
+def new_model(spec: ModelSpec = TRAINED, start: Model | None = None) -> Model:
+    """A detector whose centre map starts near zero; with `start`, a model as wide, all that both have: stem, positions, blocks,
+    and the heads of people and parts that it has."""
     model = Model(spec)
-    if start is not None and start.spec.with_heads(*spec.heads) == spec and "person" in start.heads:
-        model.load_state_dict(start.state_dict())
-        return model
-    if start is not None:
-        _begin_as(model, start)
     final = model.heads["person"].final
     if not isinstance(final, nn.Linear):
         raise TypeError("the detector's head must end in a linear layer")
     with torch.no_grad():
         final.bias[0] = RARE
+    if start is not None:
+        _begin_as(model, start)
     return model
 
 
 def _begin_as(model: Model, start: Model) -> None:
-    """Copy what both backbones have; the last norm belongs to another depth and stays new."""
-    theirs = {k: v for k, v in start.backbone.state_dict().items() if not k.startswith("norm.")}
-    ours = model.backbone.state_dict()
-    theirs["position"] = resize_position(theirs["position"], start.spec.grid, model.spec.grid)
+    """Copy what both have; the last norm of another depth stays new. UsageError for a start of another shape."""
+    deep_alike = start.spec.depth == model.spec.depth
+    theirs = {k: v for k, v in start.state_dict().items() if deep_alike or not k.startswith("backbone.norm.")}
+    ours = model.state_dict()
+    theirs["backbone.position"] = resize_position(theirs["backbone.position"], start.spec.grid, model.spec.grid)
     fitting = {k: v for k, v in theirs.items() if k in ours}
-    odd = [k for k, v in fitting.items() if v.shape != ours[k].shape]
+    odd = [k for k, v in fitting.items() if v.shape != ours[k].shape] or [
+        k for k in ours if k.startswith("backbone.stem.") and k not in fitting
+    ]
     if odd:
-        raise UsageError(f"{start.spec.name} is not as wide as {model.spec.name}: {odd[0]} differs. Fix: --start none.")
-    model.backbone.load_state_dict(ours | fitting)
+        raise UsageError(f"{start.spec.name} is not of the shape of {model.spec.name}: {odd[0]} differs. Fix: --start none.")
+    model.load_state_dict(ours | fitting)
 
 
 @dataclass(frozen=True)
@@ -106,16 +110,23 @@ class HeldOut:
         return {"score": tally.average_precision(), "threshold": threshold, "recall": recall, "precision": precision}
 
 
+def kept(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the detector needs of the weights that were trained."""
+    return {name: value for name, value in state.items() if not name.startswith("heads.seg.")}
+
+
 def export(state: dict[str, Tensor], held_out: HeldOut, out: Path) -> float:
     """Write the weights with the threshold of the best F1 on held-out pictures; returns it."""
+    stored = eight_bits.restore(eight_bits.shrink(kept(state)))  # as it will be read
     model = Model(SPEC).eval()
-    model.load_state_dict(state)
+    model.load_state_dict(stored)
     with torch.inference_mode():
         threshold = round(held_out.tally(model).best()[0], 3)
     head = replace(SPEC.heads[0], options={**SPEC.heads[0].options, "threshold": threshold})
     packaged = Model(SPEC.with_heads(head))
-    packaged.load_state_dict(state)
-    save(out, packaged, provenance={"recipe": "detector", "data": "synthetic people of this package, CC0"})
+    packaged.load_state_dict(stored)
+    provenance = {"recipe": "detector", "data": "synthetic people of this package, CC0"}
+    save(out, packaged, provenance=provenance, dtype=torch.int8)
     return threshold
 
 
@@ -137,14 +148,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held_out = HeldOut(FrameViews(chosen.held_out, SPEC), chosen.pictures)
     config = TrainConfig(
         folder=chosen.work, steps=chosen.steps, batch=chosen.batch, lr=chosen.lr, warmup=min(500, chosen.steps // 10),
-        schedule="cosine", floor=0.02, ema=0.999, seed=5, threads=chosen.threads, workers=chosen.workers, log_every=50,
-        checkpoint_every=500, evaluate_every=max(500, chosen.steps // 10),
+        schedule="cosine", floor=0.02, ema=0.998, layer_decay=0.9, seed=5, threads=chosen.threads, workers=chosen.workers,
+        log_every=50, checkpoint_every=500, evaluate_every=max(500, chosen.steps // 10),
     )  # fmt: skip
     evaluate: Callable[[nn.Module, int], dict[str, float]] = held_out
     begin = None if chosen.start == "none" else load(chosen.start).model
     if isinstance(begin, MaskedAutoencoder):
         raise UsageError(f"{chosen.start} is a masked autoencoder, not a model with heads. Fix: --start none.")
-    if not train(config, new_model(SPEC, begin), [Person()], FrameViews(chosen.synth, SPEC), evaluate).finished:
+    model = new_model(TRAINED, begin)
+    model.backbone.stem.requires_grad_(begin is None)  # it has seen more than this run shows, and is a third of a step
+    if not train(config, model, TASKS, FrameViews(chosen.synth, SPEC, tasks=TASKS), evaluate).finished:
         return 1
     print("threshold", export(read_weights(chosen.work), held_out, chosen.work / "person.safetensors"))
     return 0

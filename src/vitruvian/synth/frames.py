@@ -20,8 +20,10 @@ from vitruvian.synth.appearance import Backgrounds, shapes
 from vitruvian.synth.appearance.compose import render
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.appearance.layers import gather, whole_frame
+from vitruvian.tasks.base import Task
 from vitruvian.tasks.person import Person
 from vitruvian.types import Array, Crop, ModelSpec, Sample
+from vitruvian.vocab import class_set
 
 CLOSE = ("half", "bust", "face", "hand")
 REDRAWS = 6
@@ -49,15 +51,20 @@ class FrameParams:
 
 
 DEFAULT = FrameParams()
+_PART_FLIP = np.array(class_set("body28").flip, np.uint8)
 
 
 @dataclass(frozen=True)
 class FrameViews:
-    """Training examples of the task `person` from the G-buffers below `folder`: an example is made from several of them."""
+    """Training examples of whole pictures from the G-buffers below `folder`: an example is made from several of them.
+
+    tasks: what is labelled; `person` and `seg` can be.
+    """
 
     folder: Path
     spec: ModelSpec
     params: FrameParams = DEFAULT
+    tasks: tuple[Task, ...] = (Person(),)
     files: tuple[Path, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,8 +78,8 @@ class FrameViews:
         count = int(rng.choice(len(self.params.groups), p=np.array(self.params.groups)))
         groups = [self._group(int(i), rng) for i in [index, *rng.integers(len(self.files), size=max(count - 1, 0))][:count]]
         sample, crop = frame_view(groups, rng, self.spec.size, self.params)
-        target = Person().encode(sample, crop, self.spec)
-        return warp(sample.image, crop), {"person": target}, sample.key or str(index)
+        target = {task.name: task.encode(sample, crop, self.spec) for task in self.tasks}
+        return warp(sample.image, crop), target, sample.key or str(index)
 
     def _group(self, index: int, rng: np.random.Generator) -> GBuffer:
         """Frame `index`; one that is framed for a crop, and so cut on several sides, mostly gives way to another."""
@@ -92,8 +99,9 @@ def frame_view(
     params: FrameParams = DEFAULT,
     backgrounds: Backgrounds | None = None,
 ) -> tuple[Sample, Crop]:
-    """One picture with the given groups in it: a sample with `boxes` (N, 4), outlines of what is seen of each person, and the
-    crop that pads it to `size` (H, W) as the detector will see photos. `box` is the whole picture."""
+    """One picture with the given groups in it: a sample with `boxes` (N, 4), outlines of what is seen of each person, and
+    `classes`, their parts; and the crop that pads it to `size` (H, W) as the detector will see photos. `box` is the whole
+    picture."""
     photos = backgrounds or Backgrounds.load()
     aspect = ASPECTS[int(rng.choice(len(ASPECTS), p=ASPECT_CHANCES))]
     longest = min(size)
@@ -106,7 +114,10 @@ def frame_view(
         person[_occlude(image, rng, photos)] = 0
     boxes = visible_boxes(person, whole, params)
     edge = np.array([0, 0, content[1], content[0]], np.float32)
-    sample = Sample(degrade(image, rng), edge, key="+".join(g.key for g in groups), boxes=boxes, licence="CC0-1.0")
+    sample = Sample(
+        degrade(image, rng), edge, key="+".join(g.key for g in groups), boxes=boxes, licence="CC0-1.0",
+        classes=np.where(person > 0, frame.part, np.uint8(0)),
+    )  # fmt: skip
     return sample, make_crop(edge, size, content, fit="pad")
 
 
@@ -205,7 +216,8 @@ def paste(frame: GBuffer, group: GBuffer, crop: Crop, corner: tuple[int, int], g
     place = (rows[won], columns[won])
     frame.person[place] = who[won] + before
     frame.material[place] = group.material.ravel()[layers.source[won]]
-    frame.part[place] = group.part.ravel()[layers.source[won]]
+    part = group.part.ravel()[layers.source[won]]
+    frame.part[place] = _PART_FLIP[part] if crop.flipped else part
     frame.depth[place] = depth[won]
     frame.normal[place] = layers.normal[won]
     frame.rest[place] = layers.rest[won]

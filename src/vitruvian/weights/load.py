@@ -22,7 +22,7 @@ from torch import Tensor
 from vitruvian.errors import UsageError, VitruvianError, WeightsError, unknown_name
 from vitruvian.model import MaskedAutoencoder, Model, build
 from vitruvian.types import ModelSpec
-from vitruvian.weights import fetch, layouts, official, zoo
+from vitruvian.weights import eight_bits, fetch, layouts, official, zoo
 from vitruvian.weights.card import FIX, Card, card_of, from_metadata, to_metadata
 from vitruvian.weights.check import check, reads_back
 from vitruvian.weights.zoo import Release
@@ -144,10 +144,16 @@ def save(
 ) -> Card:
     """Write `model` with its spec, vocabularies, licence, provenance and the hash of its run; atomic. Returns the card.
 
-    verify: read it back first, bit for bit. WeightsError for a file that cannot be written or reads back otherwise.
+    dtype: of the numbers in the file; int8 as `eight_bits` makes it. verify: read it back first, bit for bit.
+    WeightsError for a file that cannot be written or reads back otherwise.
     """
     card = card_of(model.spec, provenance, run)
-    state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    state = {name: value.detach().to("cpu") for name, value in model.state_dict().items()}
+    state = (
+        eight_bits.shrink(state)
+        if dtype is torch.int8
+        else {name: value.to(dtype).contiguous() for name, value in state.items()}
+    )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -204,8 +210,9 @@ def _ours(raw: layouts.Raw, asked: Release | None) -> Loaded:
         raise WeightsError(f"{raw.path} is {card.spec.name}, not {asked.name}. Fix: vitruvian models fetch {asked.name}")
     model = _empty(card.spec, raw.path)
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    check(raw.tensors, wanted, raw.path, "its own model specification")
-    return Loaded(_filled(model, raw.tensors), card, file_hash(raw.path), raw.path, raw.layout, asked)
+    tensors = eight_bits.restore(raw.tensors)
+    check(tensors, wanted, raw.path, "its own model specification")
+    return Loaded(_filled(model, tensors), card, file_hash(raw.path), raw.path, raw.layout, asked)
 
 
 def _official(raw: layouts.Raw, asked: Release | None, heads_attn: int | None) -> Loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ class Marks:
         beyond = [(0, max(0, STRIDE - side)) for side in small.shape[:2]]
         small = np.pad(small, (*beyond, (0, 0)), mode="edge")
         image = torch.from_numpy(np.ascontiguousarray(small)).to(first.device).permute(2, 0, 1)[None].float() / 255
-        return self.net.pooled(self.net(image.contiguous(memory_format=torch.channels_last)))[0].cpu()
+        _, picture = self.net(image.contiguous(memory_format=torch.channels_last))
+        said: Tensor = picture[0].cpu()
+        return said
 
     def scores(self, pixels: Array) -> dict[str, float]:
         """0 to 1 by name."""
@@ -62,6 +64,12 @@ def load_marks(path: Path = PACKAGED) -> Marks:
 
     WeightsError for a file that is missing, damaged or another's.
     """
+    marks = read_marks(path)
+    return replace(marks, net=marks.net.fused())
+
+
+def read_marks(path: Path) -> Marks:
+    """The same as it was trained, to be trained on."""
     try:
         content = path.read_bytes()
         with safe_open(path, "pt") as file:
@@ -71,4 +79,4 @@ def load_marks(path: Path = PACKAGED) -> Marks:
         net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path}: no weights of marks, or damaged ({error}). Fix: install vitruvian again.") from error
-    return Marks(net.fused(), tuple(told["offsets"]), hashlib.sha256(content).hexdigest())
+    return Marks(net.eval(), tuple(told["offsets"]), hashlib.sha256(content).hexdigest())
