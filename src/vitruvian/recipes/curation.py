@@ -153,13 +153,15 @@ def _saved(picture: Array, rng: np.random.Generator) -> Array:
 
 
 class Plan(NamedTuple):
-    """A training: optimiser steps of `batch` pictures, highest rate, processes that make pictures, seed of the pictures."""
+    """A training: optimiser steps of `batch` pictures, highest rate, processes that make pictures, seed of the pictures, and
+    the hash of the weights to begin with."""
 
     steps: int
     batch: int
     lr: float
     workers: int
     seed: int
+    start: str = ""
 
 
 class Stream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
@@ -296,9 +298,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     learned, judged = split(Backgrounds.load())
     people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
     fifth = len(people) // 5
-    plan = Plan(chosen.steps, chosen.batch, chosen.lr, chosen.workers, chosen.seed)
-    start = read_marks(chosen.start).net if chosen.start else None
-    net = fit(CleanPictures(learned, people[fifth:]), plan, chosen.work / "checkpoints", start)
+    start = read_marks(chosen.start) if chosen.start else None
+    plan = Plan(chosen.steps, chosen.batch, chosen.lr, chosen.workers, chosen.seed, start.hash if start else "")
+    net = fit(CleanPictures(learned, people[fifth:]), plan, chosen.work / "checkpoints", start.net if start else None)
     lines, found = judge(net, CleanPictures(judged, people[:fifth]), chosen.pictures, 5)
     print(json.dumps({"lines": lines, "found": found}))
     told = {"recipe": "curation", "steps": chosen.steps, "data": "packaged backgrounds and marks made by this package, CC0"}

@@ -137,9 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--synth", type=Path, required=True, help="geometry to train on")
     parser.add_argument("--held-out", type=Path, required=True, help="other geometry, for the threshold")
     parser.add_argument("--start", default="vitruvian-s", help="model to begin as, by name or path, or none")
-    parser.add_argument("--steps", type=int, default=3_200)
+    parser.add_argument("--steps", type=int, default=1_500)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--pictures", type=int, default=300, help="held-out pictures")
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(begin, MaskedAutoencoder):
         raise UsageError(f"{chosen.start} is a masked autoencoder, not a model with heads. Fix: --start none.")
     model = new_model(TRAINED, begin)
-    model.backbone.stem.requires_grad_(begin is None)  # it has seen more than this run shows, and is a third of a step
+    model.backbone.stem.requires_grad_(begin is None)  # it has seen more than this run shows
     if not train(config, model, TASKS, FrameViews(chosen.synth, SPEC, tasks=TASKS), evaluate).finished:
         return 1
     print("threshold", export(read_weights(chosen.work), held_out, chosen.work / "person.safetensors"))

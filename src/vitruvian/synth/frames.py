@@ -20,10 +20,10 @@ from vitruvian.synth.appearance import Backgrounds, shapes
 from vitruvian.synth.appearance.compose import render
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.appearance.layers import gather, whole_frame
+from vitruvian.synth.appearance.view import PART_FLIP
 from vitruvian.tasks.base import Task
 from vitruvian.tasks.person import Person
 from vitruvian.types import Array, Crop, ModelSpec, Sample
-from vitruvian.vocab import class_set
 
 CLOSE = ("half", "bust", "face", "hand")
 REDRAWS = 6
@@ -51,7 +51,6 @@ class FrameParams:
 
 
 DEFAULT = FrameParams()
-_PART_FLIP = np.array(class_set("body28").flip, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ def paste(frame: GBuffer, group: GBuffer, crop: Crop, corner: tuple[int, int], g
     frame.person[place] = who[won] + before
     frame.material[place] = group.material.ravel()[layers.source[won]]
     part = group.part.ravel()[layers.source[won]]
-    frame.part[place] = _PART_FLIP[part] if crop.flipped else part
+    frame.part[place] = PART_FLIP[part] if crop.flipped else part
     frame.depth[place] = depth[won]
     frame.normal[place] = layers.normal[won]
     frame.rest[place] = layers.rest[won]

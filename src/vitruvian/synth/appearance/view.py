@@ -46,7 +46,7 @@ DEFAULT = ViewParams()
 SMALLEST = 12.0  # px of the visible box's longer side, below which a person cannot be looked at
 _CLASSES = class_set("body28")
 _SKELETON = skeleton("wholebody133")
-_PART_FLIP = np.array(_CLASSES.flip, np.uint8)
+PART_FLIP = np.array(_CLASSES.flip, np.uint8)
 _POINT_FLIP = np.array(_SKELETON.flip)
 
 
@@ -198,7 +198,7 @@ def _occlude(image: Array, layers: Layers, number: int, rng: np.random.Generator
 def _labels(frame: GBuffer, who: SynthPerson, index: int, image: Array, layers: Layers, crop: Crop, hidden: Array) -> Sample:
     classes = layers.image(frame.part.ravel()[layers.source])
     if crop.flipped:
-        classes = _PART_FLIP[classes]
+        classes = PART_FLIP[classes]
     depth, normal = layers.image(layers.depth, np.nan), layers.image(layers.normal, np.nan)
     mask = (layers.person == index + 1) & ~hidden
     classes[hidden], depth[hidden], normal[hidden] = 0, np.nan, np.nan
