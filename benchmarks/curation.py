@@ -30,7 +30,7 @@ from vitruvian.recipes.curation import CleanPictures, people_pictures, split
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.marks import caption, draw_as, font_files, watermark
-from vitruvian.synth.marks.overlay import OTHER_LOGOS
+from vitruvian.synth.marks.logos import JUDGED as OTHER_LOGOS
 from vitruvian.synth.marks.styles import JUDGED
 from vitruvian.types import Array
 from vitruvian.weights.marks import load_marks

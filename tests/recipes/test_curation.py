@@ -7,7 +7,19 @@ import pytest
 import torch
 
 from vitruvian.errors import UsageError
-from vitruvian.recipes.curation import CHANCES, CleanPictures, Example, _tensors, example, loss_of, main, split
+from vitruvian.recipes import curation
+from vitruvian.recipes.curation import (
+    CHANCES,
+    CleanPictures,
+    Example,
+    Stream,
+    _tensors,
+    example,
+    fonts_of,
+    loss_of,
+    main,
+    split,
+)  # fmt: skip
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.marks import PACKAGED, lettering
 from vitruvian.weights.marks import load_marks
@@ -55,8 +67,36 @@ def test_words_of_a_scene_are_no_overlay() -> None:
     assert max(picture.max() for picture in dark) < 180, "lit as what they stand on"
 
 
-def test_the_recipe_goes_through_and_goes_on_where_it_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--work", str(tmp_path), "--steps", "2", "--batch", "2", "--workers", "0", "--pictures", "30"]
+def test_fonts_to_judge_with_are_not_learned_from(tmp_path: Path) -> None:
+    for name in ("Lora.ttf", "sub/Anton.woff", "DejaVuSans.ttf", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files = [font for font in fonts_of(tmp_path) if font not in PACKAGED]
+    assert sorted(Path(font).name for font in files) == ["Anton.woff", "Lora.ttf"]
+    assert fonts_of(None) == PACKAGED
+
+
+def test_most_words_are_in_font_files_where_there_are_many(tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"{number}.ttf").touch()
+    fonts = fonts_of(tmp_path)
+    assert 0.6 < np.mean([font not in PACKAGED for font in fonts]) < 0.8
+
+
+def test_batches_are_of_two_sizes_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curation, "BATCHES", ((64, 3), (96, 2)))
+    batches = iter(Stream(CleanPictures(split(Backgrounds.load())[0]), PACKAGED, (1,)))
+    for side, count in ((64, 3), (96, 2), (64, 3)):
+        pictures, shares, kinds = next(batches)
+        assert (pictures.shape, pictures.dtype) == ((count, 3, side, side), torch.uint8)
+        assert (shares.shape, kinds.shape) == ((count, 2, side // 16, side // 16), (count, 3))
+
+
+def test_the_recipe_goes_through_and_goes_on_where_it_was_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curation, "BATCHES", ((64, 2), (96, 2)))
+    words = ["--work", str(tmp_path), "--steps", "2", "--workers", "0", "--pictures", "30"]
     assert main(words) == 0
     assert "found" in capsys.readouterr().out
     first = load_marks(tmp_path / "marks.safetensors")

@@ -5,7 +5,8 @@ import pytest
 
 from vitruvian.synth.marks import PACKAGED, STYLES, caption, draw_as, watermark
 from vitruvian.synth.marks.fonts import line_mask
-from vitruvian.synth.marks.overlay import OTHER_LOGOS
+from vitruvian.synth.marks.logos import JUDGED as OTHER_LOGOS
+from vitruvian.synth.marks.logos import LEARNED, logo
 from vitruvian.types import Array
 
 
@@ -44,3 +45,12 @@ def test_every_style_keeps_size_and_type_and_is_no_photo_any_more(style: str) ->
     out = draw_as(style, photo, rng)
     assert (out.shape, out.dtype) == (photo.shape, np.uint8)
     assert (out != photo).mean() > 0.5
+
+
+@pytest.mark.parametrize("kind", [*LEARNED, *OTHER_LOGOS])
+def test_every_logo_draws(kind: str) -> None:
+    assert kind not in OTHER_LOGOS or kind not in LEARNED
+    for seed in range(20):
+        mask = logo(kind, np.random.default_rng(seed))
+        assert (mask.shape, mask.dtype) == ((100, 100), np.uint8)
+        assert 0.01 < (mask > 128).mean() < 0.95

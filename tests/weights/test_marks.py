@@ -15,7 +15,7 @@ from vitruvian.weights.marks import PACKAGED, Marks, load_marks, save_marks
 
 def test_a_network_comes_back_as_it_was_written(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = MarkNet((4, 6, 8, 10)).eval()
+    net = MarkNet((4, 6, 8, 10), (1, 3)).eval()
     torch.nn.init.normal_(net.whole[-1].weight)
     save_marks(tmp_path / "m.safetensors", Marks(net, (0.5, 0.0, -0.5)), {"recipe": "none"})
     loaded = load_marks(tmp_path / "m.safetensors")
@@ -33,7 +33,7 @@ def test_pictures_of_any_size_are_answered() -> None:
 
 
 def test_the_packaged_network_is_small_and_sees_what_is_plain(tmp_path: Path) -> None:
-    assert PACKAGED.stat().st_size < 1_000_000
+    assert PACKAGED.stat().st_size < 3_000_000
     marks, rng = load_marks(), np.random.default_rng(3)
     smooth = np.linspace(40, 200, 400)[:, None, None] + np.linspace(-30, 30, 400)[None, :, None] + np.zeros(3)
     photo = (smooth + rng.normal(0, 6, (400, 400, 1))).clip(0, 255).astype(np.uint8)

@@ -20,13 +20,15 @@ class MarkNet(nn.Module):
     """(B, 3, H, W) 0 to 1, sides of 16 px or more -> logits of places (B, 3, H / 16, W / 16), rounded up, and of pictures
     (B, 3): what the places say that look most like a mark, corrected by what is seen anywhere and on the whole."""
 
-    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
+    def __init__(
+        self, widths: tuple[int, int, int, int] = (24, 48, 96, 128), dilations: tuple[int, ...] = (1, 2, 4, 6, 3, 1)
+    ) -> None:
         super().__init__()
         a, b, c, d = widths
-        self.widths = widths
+        self.widths, self.dilations = widths, dilations
         self.body = nn.Sequential(
             _Layer(3, a, 2), _Layer(a, b, 2), _Residual(b), _Layer(b, c, 2), _Residual(c), _Residual(c, 2), _Layer(c, d, 2),
-            _Residual(d), _Residual(d, 2), _Residual(d, 4),
+            *(_Residual(d, dilation) for dilation in dilations),
         )  # fmt: skip
         self.last = nn.Conv2d(d, len(OUTPUTS), 1)
         final = nn.Linear(d, len(OUTPUTS))

@@ -28,7 +28,7 @@ from vitruvian.predict import detect
 from vitruvian.predict.cascade import FIGURES, FINDER, MODEL, Judge, look, moved
 from vitruvian.predict.network import Network
 from vitruvian.predict.selection import Selection
-from vitruvian.recipes.detector import SPEC
+from vitruvian.recipes.detector import SCENES, SPEC
 from vitruvian.synth.frames import FrameViews, frame_view
 from vitruvian.tasks.person.metric import IOU, Tally, match
 from vitruvian.types import Array
@@ -53,7 +53,7 @@ class Finds:
 
 def gather(folder: Path, count: int, seed: int) -> Iterator[Finds]:
     """The finds of the packaged detector on pictures 0 to `count` of a seed, as the packaged model sees them."""
-    views, compute = FrameViews(folder, SPEC), choose_compute("cpu", "fp32")
+    views, compute = FrameViews(folder, SPEC, SCENES), choose_compute("cpu", "fp32")
     faint = Selection(min_score=UNFITTED.least, max_people=UNFITTED.most)
     finder = detect.Network(FINDER, weights.load(FINDER, kind="detector"), compute, faint)
     network = Network(weights.load(MODEL, kind="people"), compute, flip_test=False)

@@ -1,12 +1,13 @@
 """The packaged network of curation: watermarks, overlaid text and drawings, learned from procedurally made marks.
 
-python -m vitruvian.recipes.curation --work runs/marks --synth runs/embedded/synth
+python -m vitruvian.recipes.curation --work runs/marks --synth runs/embedded/synth --fonts runs/fonts
 
 The same command goes on where it was stopped.
 
 Clean pictures are windows of the packaged backgrounds, and, with --synth, synthetic people before them. Every sixth background
-is kept for validation. Fonts are those that come with OpenCV and Pillow and an alphabet drawn at random; font files, two logos
-and three drawing styles are never learned from, so that `benchmarks/curation.py` can judge with them.
+is kept for validation. Fonts are those that come with OpenCV and Pillow, an alphabet drawn at random and, with --fonts, the
+files below a folder. The fonts of DejaVu, two logos and three drawing styles are never learned from, so that
+`benchmarks/curation.py` can judge with them.
 Expected figures and hardware: docs/results/curation.md.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import json
 import math
 import sys
@@ -38,13 +40,15 @@ from vitruvian.model.marks import OUTPUTS, STRIDE, MarkNet
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.frames import frame_view
-from vitruvian.synth.marks import PACKAGED, caption, draw_as, lettering, watermark
+from vitruvian.synth.marks import PACKAGED, Font, caption, draw_as, font_files, lettering, watermark
 from vitruvian.synth.marks.styles import LEARNED
 from vitruvian.train.checkpoint import Checkpoints
 from vitruvian.types import Array
 from vitruvian.weights.marks import Marks, read_marks, save_marks
 
-SIDE = 288  # px of a training picture
+BATCHES = ((288, 20), (448, 8))  # px of a picture and how many: by turns, as marks are large and small
+NEVER = "dejavu"  # fonts to judge with
+FILES = 0.7  # of the words, in font files where there are any
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
 COLLAGES = 0.33
 IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
@@ -113,7 +117,20 @@ class Example(NamedTuple):
     masks: Array
 
 
-def example(clean: CleanPictures, rng: np.random.Generator, size: tuple[int, int], spared: bool = False) -> Example:
+def fonts_of(folder: Path | None) -> tuple[Font, ...]:
+    """The packaged ones, and FILES of all draws from the font files below `folder` that may be learned from."""
+    files = [font for font in font_files(folder) if NEVER not in font.lower()] if folder else []
+    repeated = max(1, round(len(files) * (1 - FILES) / FILES / len(PACKAGED)))
+    return (*(PACKAGED * repeated if files else PACKAGED), *files)
+
+
+def example(
+    clean: CleanPictures,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    fonts: Sequence[Font] = PACKAGED,
+    spared: bool = False,
+) -> Example:
     """One picture as it is learned from. spared: the same without its watermark, clean by its name."""
     kind = str(rng.choice(list(CHANCES), p=list(CHANCES.values())))
     picture, masks = clean.draw(rng, size), np.zeros((2, *size), np.float32)
@@ -121,17 +138,17 @@ def example(clean: CleanPictures, rng: np.random.Generator, size: tuple[int, int
     if before and kind != "artistic":
         picture = degrade(picture, rng)
     if kind != "artistic" and rng.random() < LETTERED:
-        picture = lettering(picture, PACKAGED, rng)
+        picture = lettering(picture, fonts, rng)
     if kind == "watermark":
-        marked, mask = watermark(picture, PACKAGED, rng)
+        marked, mask = watermark(picture, fonts, rng)
         mask = mask * (np.abs(marked.astype(np.float32) - picture).mean(-1) >= SEEN)
         picture, masks[0], kind = (picture, masks[0], "clean") if spared else (marked, mask, kind)
     elif kind == "text":
-        picture, masks[1] = caption(picture, PACKAGED, rng)
+        picture, masks[1] = caption(picture, fonts, rng)
     elif kind == "artistic":
         picture = _drawn(picture, rng)
         if rng.random() < 0.15:
-            picture, masks[1] = caption(picture, PACKAGED, rng)
+            picture, masks[1] = caption(picture, fonts, rng)
     return Example(_saved(picture, rng) if before or kind == "artistic" else degrade(picture, rng), kind, masks)
 
 
@@ -153,11 +170,10 @@ def _saved(picture: Array, rng: np.random.Generator) -> Array:
 
 
 class Plan(NamedTuple):
-    """A training: optimiser steps of `batch` pictures, highest rate, processes that make pictures, seed of the pictures, and
+    """A training: optimiser steps, highest rate, processes that make pictures, seed of the pictures, and
     the hash of the weights to begin with."""
 
     steps: int
-    batch: int
     lr: float
     workers: int
     seed: int
@@ -165,21 +181,27 @@ class Plan(NamedTuple):
 
 
 class Stream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless examples: (3, S, S) uint8, shares of marks of every place (2, s, s), and what the picture is (3,)."""
+    """Endless batches of BATCHES by turns: (B, 3, S, S) uint8, shares of marks of every place (B, 2, s, s), and what each
+    picture is (B, 3)."""
 
-    def __init__(self, clean: CleanPictures, seed: tuple[int, ...]) -> None:
-        self.clean, self.seed = clean, seed
+    def __init__(self, clean: CleanPictures, fonts: Sequence[Font], seed: tuple[int, ...]) -> None:
+        self.clean, self.fonts, self.seed = clean, fonts, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         cv2.setNumThreads(1)
         info = get_worker_info()
         rng = np.random.default_rng([*self.seed, info.id if info else 0])
+        for side, count in itertools.cycle(BATCHES):
+            batch = list(itertools.islice(self._examples(rng, (side, side)), count))
+            yield tuple(torch.stack(parts) for parts in zip(*batch, strict=True))  # type: ignore[misc]
+
+    def _examples(self, rng: np.random.Generator, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         while True:
             seed = int(rng.integers(1 << 62))
-            one = example(self.clean, np.random.default_rng(seed), (SIDE, SIDE))
+            one = example(self.clean, np.random.default_rng(seed), size, self.fonts)
             yield _tensors(one)
             if one.kind == "watermark" and rng.random() < 0.5:
-                yield _tensors(example(self.clean, np.random.default_rng(seed), (SIDE, SIDE), spared=True))
+                yield _tensors(example(self.clean, np.random.default_rng(seed), size, self.fonts, spared=True))
 
 
 def _tensors(one: Example) -> tuple[Tensor, Tensor, Tensor]:
@@ -200,9 +222,9 @@ def loss_of(places: Tensor, pictures: Tensor, shares: Tensor, kinds: Tensor) -> 
     return 2 * local + whole
 
 
-def fit(clean: CleanPictures, plan: Plan, folder: Path, start: MarkNet | None = None) -> MarkNet:
-    """Train `start` or a new network, or go on from the checkpoints in `folder`; returns the mean of the weights over the
-    last steps."""
+def fit(clean: CleanPictures, fonts: Sequence[Font], plan: Plan, folder: Path, start: MarkNet | None = None) -> MarkNet:
+    """Train `start` or a new network, or go on from the checkpoints in `folder`; returns the mean of the
+    weights over the last steps."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     net, bf16 = (start or MarkNet()).train(), choose_compute("cpu").dtype == torch.bfloat16
@@ -212,7 +234,7 @@ def fit(clean: CleanPictures, plan: Plan, folder: Path, start: MarkNet | None = 
     parts: dict[str, Any] = {"net": net, "mean": mean, "optimiser": optimiser, "schedule": schedule}
     checkpoints = Checkpoints(folder)
     done = _resume(checkpoints, parts, plan)
-    batches = _batches(Stream(clean, (plan.seed, done)), plan)
+    batches = _batches(Stream(clean, fonts, (plan.seed, done)), plan)
     begin = time.monotonic()
     for step in range(done + 1, plan.steps + 1):
         pictures, shares, kinds = next(batches)
@@ -246,9 +268,7 @@ def _resume(checkpoints: Checkpoints, parts: Mapping[str, Any], plan: Plan) -> i
 
 
 def _batches(stream: Stream, plan: Plan) -> Iterator[Any]:
-    return iter(
-        DataLoader(stream, plan.batch, num_workers=plan.workers, multiprocessing_context="spawn" if plan.workers else None)
-    )
+    return iter(DataLoader(stream, None, num_workers=plan.workers, multiprocessing_context="spawn" if plan.workers else None))
 
 
 @torch.no_grad()
@@ -260,14 +280,16 @@ def _follow(mean: MarkNet, net: MarkNet, keep: float) -> None:
             ours.copy_(theirs)
 
 
-def judge(net: MarkNet, clean: CleanPictures, count: int, seed: int) -> tuple[tuple[float, ...], dict[str, float]]:
+def judge(
+    net: MarkNet, clean: CleanPictures, fonts: Sequence[Font], count: int, seed: int
+) -> tuple[tuple[float, ...], dict[str, float]]:
     """Lines that give away at most GIVEN_AWAY of clean pictures, and the share of each kind of mark above its own."""
     rng, marks = np.random.default_rng(seed), Marks(net, (0.0,) * len(OUTPUTS))
     logits: dict[str, list[Tensor]] = {kind: [] for kind in CHANCES}
     plain: dict[bool, list[Tensor]] = {True: [], False: []}
     for number in range(count):
         soft = number % 2 == 0  # packaged photos enlarged to a usual size, or as fine as photos are
-        one = example(clean, rng, ((384, 512) if rng.random() < 0.5 else (512, 384)) if soft else (256, 256))
+        one = example(clean, rng, ((384, 512) if rng.random() < 0.5 else (512, 384)) if soft else (256, 256), fonts)
         logits[one.kind].append(marks.logits(one.picture))
         if one.kind == "clean":
             plain[soft].append(logits[one.kind][-1])
@@ -285,10 +307,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of marks.safetensors")
     parser.add_argument("--synth", type=Path, help="geometry of synthetic people, for clean pictures with people")
+    parser.add_argument("--fonts", type=Path, help="folder of font files to learn from beside the packaged ones")
     parser.add_argument("--start", type=Path, help="weights to begin with; nothing by default")
     parser.add_argument("--seed", type=int, default=3, help="of the examples")
-    parser.add_argument("--steps", type=int, default=4500)
-    parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--people", type=int, default=240, help="pictures of synthetic people")
@@ -299,9 +321,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
     fifth = len(people) // 5
     start = read_marks(chosen.start) if chosen.start else None
-    plan = Plan(chosen.steps, chosen.batch, chosen.lr, chosen.workers, chosen.seed, start.hash if start else "")
-    net = fit(CleanPictures(learned, people[fifth:]), plan, chosen.work / "checkpoints", start.net if start else None)
-    lines, found = judge(net, CleanPictures(judged, people[:fifth]), chosen.pictures, 5)
+    plan = Plan(chosen.steps, chosen.lr, chosen.workers, chosen.seed, start.hash if start else "")
+    fonts = fonts_of(chosen.fonts)
+    net = fit(CleanPictures(learned, people[fifth:]), fonts, plan, chosen.work / "checkpoints", start.net if start else None)
+    lines, found = judge(net, CleanPictures(judged, people[:fifth]), fonts, chosen.pictures, 5)
     print(json.dumps({"lines": lines, "found": found}))
     told = {"recipe": "curation", "steps": chosen.steps, "data": "packaged backgrounds and marks made by this package, CC0"}
     save_marks(chosen.work / "marks.safetensors", Marks(net, lines), told)

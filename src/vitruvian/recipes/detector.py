@@ -2,7 +2,7 @@
 
 It begins as the packaged model, which has seen people: its trunk, whose stem stays as it is, and its head of parts, which is
 trained beside that of people and not kept. `--start none` begins with nothing, `--start person` goes on from the packaged
-detector.
+detector. Things that are nobody stand among the people, drawn in the same way.
 
 python -m vitruvian.recipes.detector --work runs/detector --synth runs/embedded/synth-5 --held-out runs/embedded/held-out
 
@@ -30,7 +30,7 @@ from vitruvian.model import MaskedAutoencoder, Model
 from vitruvian.model.vit import resize_position
 from vitruvian.predict.network import outputs_of
 from vitruvian.recipes.embedded import SPEC as MODEL_SPEC
-from vitruvian.synth.frames import FrameViews, frame_view
+from vitruvian.synth.frames import FrameParams, FrameViews, frame_view
 from vitruvian.tasks.person import Person
 from vitruvian.tasks.person.metric import Tally, match
 from vitruvian.tasks.seg import Seg
@@ -47,19 +47,20 @@ SPEC = ModelSpec(
 TRAINED = SPEC.with_heads(*SPEC.heads, MODEL_SPEC.head("seg"))  # parts are learned beside people, and their head is not kept
 RARE = -4.6  # logit of 1 %: middles are rare, and a start at one half would drown the first steps (RetinaNet, arXiv 1708.02002)
 LOWEST = 0.02
+SCENES = FrameParams(things=(0.35, 0.35, 0.2, 0.1), close=0.6, longer=(0.08, 1.5))
 TASKS = (Person(), Seg(label_stride=4, balance=0.4))
 
 
-def new_model(spec: ModelSpec = TRAINED, start: Model | None = None) -> Model:
-    """A detector whose centre map starts near zero; with `start`, a model as wide, all that both have: stem, positions, blocks,
-    and the heads of people and parts that it has."""
+def new_model(spec: ModelSpec = TRAINED, *starts: Model) -> Model:
+    """A detector whose centre map starts near zero; it begins as each of `starts` in turn, models as wide, in all that both
+    have: stem, positions, blocks, heads."""
     model = Model(spec)
     final = model.heads["person"].final
     if not isinstance(final, nn.Linear):
         raise TypeError("the detector's head must end in a linear layer")
     with torch.no_grad():
         final.bias[0] = RARE
-    if start is not None:
+    for start in starts:
         _begin_as(model, start)
     return model
 
@@ -130,6 +131,14 @@ def export(state: dict[str, Tensor], held_out: HeldOut, out: Path) -> float:
     return threshold
 
 
+def _starts(name: str) -> list[Model]:
+    """The packaged model, for its head of parts, then the one that was named. UsageError for a masked autoencoder."""
+    models = [] if name == "none" else [load(MODEL_SPEC.name).model, load(name).model]
+    if any(isinstance(model, MaskedAutoencoder) for model in models):
+        raise UsageError(f"{name} is a masked autoencoder, not a model with heads. Fix: --start none.")
+    return [model for model in models if isinstance(model, Model)]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The whole recipe; see the head of this file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -145,19 +154,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=300, help="held-out pictures")
     chosen = parser.parse_args(arguments)
     torch.manual_seed(0)
-    held_out = HeldOut(FrameViews(chosen.held_out, SPEC), chosen.pictures)
+    held_out = HeldOut(FrameViews(chosen.held_out, SPEC, SCENES), chosen.pictures)
     config = TrainConfig(
         folder=chosen.work, steps=chosen.steps, batch=chosen.batch, lr=chosen.lr, warmup=min(500, chosen.steps // 10),
         schedule="cosine", floor=0.02, ema=0.998, layer_decay=0.9, seed=5, threads=chosen.threads, workers=chosen.workers,
         log_every=50, checkpoint_every=500, evaluate_every=max(500, chosen.steps // 10),
     )  # fmt: skip
     evaluate: Callable[[nn.Module, int], dict[str, float]] = held_out
-    begin = None if chosen.start == "none" else load(chosen.start).model
-    if isinstance(begin, MaskedAutoencoder):
-        raise UsageError(f"{chosen.start} is a masked autoencoder, not a model with heads. Fix: --start none.")
-    model = new_model(TRAINED, begin)
-    model.backbone.stem.requires_grad_(begin is None)  # it has seen more than this run shows
-    if not train(config, model, TASKS, FrameViews(chosen.synth, SPEC, tasks=TASKS), evaluate).finished:
+    model = new_model(TRAINED, *_starts(chosen.start))
+    model.backbone.stem.requires_grad_(chosen.start == "none")  # it has seen more than this run shows
+    if not train(config, model, TASKS, FrameViews(chosen.synth, SPEC, SCENES, TASKS), evaluate).finished:
         return 1
     print("threshold", export(read_weights(chosen.work), held_out, chosen.work / "person.safetensors"))
     return 0

@@ -2,7 +2,7 @@
 
 Frames of geometry are shrunk or enlarged and set into one new frame, where nearer people hide farther ones; light,
 surroundings and camera faults are then drawn as for any other. Who was cut by the border of their own frame stands at that
-border of the new.
+border of the new. Things may stand among them, which are drawn alike and are nobody.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from vitruvian.synth.appearance.compose import render
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.appearance.layers import gather, whole_frame
 from vitruvian.synth.appearance.view import PART_FLIP
+from vitruvian.synth.things import thing
 from vitruvian.tasks.base import Task
 from vitruvian.tasks.person import Person
 from vitruvian.types import Array, Crop, ModelSpec, Sample
@@ -37,6 +38,8 @@ class FrameParams:
     framed person as a share of the picture's longer side, drawn evenly in its logarithm; enlarge: at most.
 
     close: chance to keep a frame of half a body or less; few people in photos are cut on several sides.
+    things: chances of 0, 1, 2, ... things among them; low: of these, how many stand at the lower border before everybody, as
+    tables and counters do.
     hidden: people of whom less than this share, or fewer than `pixels` pixels, is left in sight are not to be found.
     """
 
@@ -46,6 +49,8 @@ class FrameParams:
     flip: float = 0.5
     occlude: float = 0.25
     close: float = 0.25
+    things: tuple[float, ...] = (1.0,)
+    low: float = 0.25
     hidden: float = 0.08
     pixels: int = 12
 
@@ -106,9 +111,10 @@ def frame_view(
     longest = min(size)
     content = (longest, max(32, round(longest * aspect))) if aspect < 1 else (max(32, round(longest / aspect)), longest)
     frame, whole = compose(groups, rng, content, params)
+    nobody = _add_things(frame, len(whole), rng, params)
     crop = whole_frame(content)
     image = render(frame, gather(frame, crop), crop, rng, photos)
-    person = frame.person.copy()
+    person = np.where(frame.person > len(whole), 0, frame.person) if nobody else frame.person.copy()
     if rng.random() < params.occlude:
         person[_occlude(image, rng, photos)] = 0
     boxes = visible_boxes(person, whole, params)
@@ -177,11 +183,47 @@ def _placement(
     high = np.ceil([min(left + (box[2] + 1) * scale, size[1]), min(top + (box[3] + 1) * scale, size[0])]).astype(int)
     if (high - low).min() < 2:
         return None, (0, 0)
+    return _crop(group, scale, np.array([left, top]), low, high, flipped), (int(low[0]), int(low[1]))
+
+
+def _crop(group: GBuffer, scale: float, corner: Array, low: Array, high: Array, flipped: bool) -> Crop:
+    """What the new frame's window from `low` to `high` shows of a group whose frame begins at `corner`."""
     window = (int(high[1] - low[1]), int(high[0] - low[0]))
-    shift_x, shift_y = left - low[0] + 0.5 * scale - 0.5, top - low[1] + 0.5 * scale - 0.5
+    shift_x, shift_y = (corner - low + 0.5 * scale - 0.5).tolist()
     if flipped:
-        shift_x = window[1] - 1 - shift_x - scale * (width - 1)
-    return Crop(np.array([[scale, 0, shift_x], [0, scale, shift_y]]), window, group.size, flipped), (int(low[0]), int(low[1]))
+        shift_x = window[1] - 1 - shift_x - scale * (group.size[1] - 1)
+    return Crop(np.array([[scale, 0, shift_x], [0, scale, shift_y]]), window, group.size, flipped)
+
+
+def _add_things(frame: GBuffer, people: int, rng: np.random.Generator, params: FrameParams) -> int:
+    """Set things into `frame`, in place, numbered beyond its people; returns how many."""
+    if len(params.things) == 1:
+        return 0
+    count = int(rng.choice(len(params.things), p=np.array(params.things)))
+    for number in range(count):
+        other = thing(rng)
+        scale, corner, nearer = _stand(other.people[0].box, frame.size, rng, params)
+        extent = scale * np.array(other.size[::-1])
+        low = np.floor(np.maximum(corner, 0)).astype(int)
+        high = np.ceil(np.minimum(corner + extent, frame.size[::-1])).astype(int)
+        if (high - low).min() >= 2:
+            depth = float(np.nanmedian(frame.depth)) if (frame.person > 0).any() else 4.0
+            crop = _crop(other, scale, corner, low, high, flipped=False)
+            paste(frame, other, crop, (low[0], low[1]), nearer * depth / float(np.nanmedian(other.depth)), people + number)
+    return count
+
+
+def _stand(box: Array, size: tuple[int, int], rng: np.random.Generator, params: FrameParams) -> tuple[float, Array, float]:
+    """Scale of a thing seen in `box` of its own frame, where that frame's corner (x, y) lies in the new one, and its distance
+    as a share of people's."""
+    middle, extent = (box[:2] + box[2:]) / 2, max(float((box[2:] - box[:2]).max()), 8.0)
+    place = np.array(size[::-1]) * rng.uniform(0, 1, 2)
+    if rng.random() < params.low:
+        scale = max(size) * float(rng.uniform(0.6, 2)) / extent
+        place[1], middle[1] = size[0] * rng.uniform(0.45, 0.9), box[1]
+        return scale, place - scale * middle, 0.3
+    scale = max(size) * float(np.exp(rng.uniform(*np.log(params.longer)))) / extent
+    return scale, place - scale * middle, float(rng.uniform(0.5, 1.5))
 
 
 def _offset(cut_low: bool, cut_high: bool, span: Array, extent: float, limit: int, rng: np.random.Generator) -> float:

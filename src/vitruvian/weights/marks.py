@@ -20,6 +20,7 @@ from vitruvian.model.marks import OUTPUTS, STRIDE, MarkNet
 from vitruvian.types import Array
 
 PACKAGED = Path(__file__).parent / "embedded" / "marks.safetensors"
+FIRST = (1, 2, 4)  # dilations of files that do not tell theirs
 LONGEST = 512  # px of the picture as the network sees it
 
 
@@ -53,7 +54,13 @@ def save_marks(path: Path, marks: Marks, provenance: dict[str, Any]) -> None:
     """Write it; convolutions as float16."""
     tensors = {name: value.contiguous() for name, value in marks.net.state_dict().items()}
     halves = {name: value.half() if value.dim() == 4 else value for name, value in tensors.items()}
-    told = {"widths": marks.net.widths, "offsets": marks.offsets, "outputs": OUTPUTS, "licence": "Apache-2.0"} | provenance
+    told = {
+        "widths": marks.net.widths,
+        "dilations": marks.net.dilations,
+        "offsets": marks.offsets,
+        "outputs": OUTPUTS,
+        "licence": "Apache-2.0",
+    } | provenance
     temporary = path.with_name(f".{path.name}.tmp")
     save_file(halves, temporary, metadata={"vitruvian": json.dumps(told)})
     temporary.replace(path)
@@ -75,7 +82,7 @@ def read_marks(path: Path) -> Marks:
         with safe_open(path, "pt") as file:
             told = json.loads((file.metadata() or {})["vitruvian"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  the file is no dict
-        net = MarkNet(tuple(told["widths"]))
+        net = MarkNet(tuple(told["widths"]), tuple(told.get("dilations", FIRST)))
         net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path}: no weights of marks, or damaged ({error}). Fix: install vitruvian again.") from error

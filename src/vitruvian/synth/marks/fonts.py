@@ -44,7 +44,7 @@ def some_words(rng: np.random.Generator, most: int) -> str:
 
 def font_files(folder: Path) -> tuple[Font, ...]:
     """The font files below a folder."""
-    return tuple(sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf")))
+    return tuple(sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf", ".woff")))
 
 
 def line_mask(text: str, font: Font, rng: np.random.Generator) -> Array:

@@ -8,14 +8,12 @@ import cv2
 import numpy as np
 
 from vitruvian.synth.marks.fonts import Font, block_mask
+from vitruvian.synth.marks.logos import LEARNED, logo
 from vitruvian.types import Array
-
-LOGOS = ("ring", "star", "shield", "blades")  # kinds that are learned from; "hexagon" and "wave" are kept for judging
-OTHER_LOGOS = ("hexagon", "wave")
 
 
 def watermark(
-    photo: Array, fonts: Sequence[Font], rng: np.random.Generator, logos: Sequence[str] = LOGOS
+    photo: Array, fonts: Sequence[Font], rng: np.random.Generator, logos: Sequence[str] = LEARNED
 ) -> tuple[Array, Array]:
     """A see-through name, address or logo: one large, many in rows, one in a corner, or lines across, as photo agencies do."""
     height, width = photo.shape[:2]
@@ -86,43 +84,15 @@ def _mark(fonts: Sequence[Font], logos: Sequence[str], rng: np.random.Generator)
     kind = rng.random()
     if kind < 0.6:
         return block_mask(fonts, 1, 2, rng)
-    logo = _logo(str(rng.choice(list(logos))), rng)
+    emblem = logo(str(rng.choice(list(logos))), rng)
     if kind < 0.75:
-        return logo
+        return emblem
     name = block_mask(fonts, 1, 1, rng)
-    scale = name.shape[0] * rng.uniform(1.2, 2.2) / logo.shape[0]
-    logo = cv2.resize(logo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    above = (logo.shape[0] - name.shape[0]) // 2
-    name = np.pad(name, ((above, logo.shape[0] - name.shape[0] - above), (10, 0)))
-    return np.concatenate([logo, name], 1)
-
-
-def _logo(kind: str, rng: np.random.Generator) -> Array:
-    """(100, 100) uint8."""
-    logo, thick = np.zeros((100, 100), np.uint8), int(rng.choice([-1, 3, 6, 9]))
-    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    if kind == "ring":
-        cv2.circle(logo, (50, 50), 44, 255, thick, cv2.LINE_AA)
-        cv2.circle(logo, (50, 50), int(rng.integers(8, 32)), 0 if thick < 0 else 255, max(thick, 4), cv2.LINE_AA)
-        return logo
-    if kind == "star":
-        angles = np.linspace(0, 2 * np.pi, 2 * int(rng.integers(4, 9)), endpoint=False)
-        radius = np.where(np.arange(len(angles)) % 2, rng.uniform(14, 30), 45)
-    elif kind == "shield":
-        radius = 34 + 10 * np.cos(2 * angles) + rng.uniform(0, 6) * np.sin(angles)
-    elif kind == "hexagon":
-        angles = np.linspace(0, 2 * np.pi, 6, endpoint=False)
-        radius = np.full(6, 45.0)
-    elif kind == "wave":
-        radius = 36 + 8 * np.sin(8 * angles)
-    else:  # blades
-        radius = 45 * np.abs(np.sin(int(rng.integers(2, 5)) * angles)) + 2
-    points = np.stack([50 + radius * np.cos(angles), 50 + radius * np.sin(angles)], 1).astype(np.int32)
-    if thick < 0:
-        cv2.fillPoly(logo, [points], 255, cv2.LINE_AA)
-    else:
-        cv2.polylines(logo, [points], True, 255, thick, cv2.LINE_AA)
-    return logo
+    scale = name.shape[0] * rng.uniform(1.2, 2.2) / emblem.shape[0]
+    emblem = cv2.resize(emblem, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    above = (emblem.shape[0] - name.shape[0]) // 2
+    name = np.pad(name, ((above, emblem.shape[0] - name.shape[0] - above), (10, 0)))
+    return np.concatenate([emblem, name], 1)
 
 
 def _rows(mask: Array, fonts: Sequence[Font], logos: Sequence[str], rng: np.random.Generator) -> None:
