@@ -96,10 +96,11 @@ def made(chosen: argparse.Namespace) -> None:
 
 
 def real(chosen: argparse.Namespace) -> None:
-    index = json.loads((chosen.shared / "INDEX.json").read_text())
+    shared = chosen.shared.resolve()  # paths of a list are read from its own folder
+    index = json.loads((shared / "INDEX.json").read_text())
     entries = next(value for value in index.values() if isinstance(value, list) and value and "kind" in value[0])
     wanted = {"photo_person", "photo_no_person", "artistic", "watermark", "text"}
-    photos = {str(chosen.shared / e["file"]): e for e in entries if e["kind"] in wanted}
+    photos = {str(shared / e["file"]): e for e in entries if e["kind"] in wanted}
     chosen.work.mkdir(parents=True, exist_ok=True)
     with (chosen.work / "photos.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -55,6 +55,12 @@ def figure(looked, name):
 
 
 class TestLook:
+    def test_figures_are_the_same_whatever_the_size_of_the_photo(self):
+        small, large = (
+            look(Seer(None), np.zeros((400 * k, 300 * k, 3), np.uint8), [Person(BOX * k, 0.5)])[0].figures for k in (1, 8)
+        )
+        np.testing.assert_allclose(small, large, atol=1e-6)
+
     def test_the_extent_is_the_outline_of_the_parts_in_the_photo(self):
         assert one_look((60, 110, 140, 290)).extent == pytest.approx([60, 110, 140, 290], abs=3)
 

@@ -9,7 +9,7 @@ import torch
 from vitruvian.geometry import make_crop
 from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.pose import codec as pose_codec
-from vitruvian.tasks.pose.codec import decode_heatmaps, decode_logits, encode_heatmaps
+from vitruvian.tasks.pose.codec import _mass_around_peak, decode_heatmaps, decode_logits, encode_heatmaps
 from vitruvian.tasks.pose.loss import keypoint_cross_entropy
 from vitruvian.types import HeadSpec, ModelSpec, Sample
 
@@ -143,3 +143,13 @@ def test_blurring_only_around_the_peak_is_blurring_the_whole_map(kind: str) -> N
     whole = pose_codec._newton_step(pose_codec._log_neighbourhood(heatmaps, score, y, x)) + torch.stack([x, y], 1)
     xy, _ = decode_heatmaps(heatmaps, SIZE)
     assert np.abs(xy - whole.numpy() / [23, 31] * [95, 127]).max() < 1e-3
+
+
+@pytest.mark.parametrize("radius", [1, 3, 9])
+def test_the_mass_around_a_peak_is_that_of_its_window(radius):
+    maps = torch.rand(12, 16, 12, generator=torch.Generator().manual_seed(radius))
+    maps[0, 0, 0], maps[1, 15, 11], maps[2, 0, 11] = 2.0, 2.0, 2.0
+    for one, mass in zip(maps, _mass_around_peak(maps, radius), strict=True):
+        y, x = divmod(int(one.argmax()), 12)
+        window = one[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
+        assert float(mass) == pytest.approx(float(window.sum()), rel=1e-5)

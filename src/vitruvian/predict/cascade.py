@@ -29,6 +29,7 @@ NAME = "cascade"
 FILE = EMBEDDED / f"{NAME}.json"
 FINDER, MODEL, TASKS = "person", "vitruvian-s", ("pose", "seg")
 BODY = 17  # the first points of the model's skeleton
+FITTED = 512  # px, longer side of the pictures that widths and heights are told for
 SURE = 0.3  # score of a point that counts as seen
 FIGURES = (
     "logit of the find's score", "share of the crop that is a person", "mean score of the body's points", "of the best five",
@@ -113,10 +114,11 @@ def _look(find: Person, answer: dict[str, Prediction]) -> Look:
     person = seg.ids > 0
     extent = _extent(person, answer["seg"])
     chance = np.clip(find.score, 1e-4, 1 - 1e-4)
+    scale = FITTED / max(answer["pose"].crop.source_size)
     figures = [
         np.log(chance / (1 - chance)), person.mean(), score.mean(), np.sort(score)[-5:].mean(),
         len(seen) / BODY, inside.mean(), seg.score[person].mean() if person.any() else 0.0,
-        _iou(box, extent), _iou(box, points), *np.log(np.maximum(box[2:] - box[:2], 1)),
+        _iou(box, extent), _iou(box, points), *np.log(np.maximum(scale * (box[2:] - box[:2]), 1)),
     ]  # fmt: skip
     return Look(np.array(figures, np.float64), extent)
 

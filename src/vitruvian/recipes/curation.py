@@ -50,7 +50,8 @@ BATCHES = ((288, 20), (448, 8))  # px of a picture and how many: by turns, as ma
 NEVER = "dejavu"  # fonts to judge with
 FILES = 0.7  # of the words, in font files where there are any
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
-COLLAGES = 0.33
+COLLAGES = 0.5
+SHARPENED = 0.75
 IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
 SEEN = 5.0  # grey levels by which a mark changes what it covers, or nobody sees it
 FEWEST_SEEN = 60  # px; of pictures with less of a mark nothing is said
@@ -79,13 +80,22 @@ class CleanPictures:
     people: tuple[Array, ...] = ()
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
-        """(H, W, 3) uint8. A third is put together of four smaller ones: photos are mostly finer than what is packaged."""
-        if rng.random() < COLLAGES:
-            half = (size[0] // 2, size[1] // 2)
-            rows = [np.concatenate([self._turned(rng, half) for _ in range(2)], 1) for _ in range(2)]
-            rest = ((0, size[0] - 2 * half[0]), (0, size[1] - 2 * half[1]), (0, 0))
-            return np.pad(np.concatenate(rows), rest, mode="edge")
-        return self._turned(rng, size)
+        """(H, W, 3) uint8, mostly as fine as photos are: what is packaged is small, and enlarged it would be softer than any
+        photo, so that sharpness alone would tell drawings. Hence many are put together of four windows or more, or of one and
+        its mirror images, and most are sharpened."""
+        picture = self._many(rng, size) if rng.random() < COLLAGES else self._turned(rng, size)
+        return _sharpened(picture, rng) if rng.random() < SHARPENED else picture
+
+    def _many(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
+        across = int(rng.integers(2, 1 + max(3, max(size) // 96)))
+        cell = (-(-size[0] // across), -(-size[1] // across))
+        if rng.random() < 0.5:
+            one = self._turned(rng, cell)
+            row = [one[:, :: 1 if number % 2 else -1] for number in range(across)]
+            rows = [np.concatenate(row, 1)[:: 1 if number % 2 else -1] for number in range(across)]
+        else:
+            rows = [np.concatenate([self._turned(rng, cell) for _ in range(across)], 1) for _ in range(across)]
+        return np.ascontiguousarray(np.concatenate(rows)[: size[0], : size[1]])
 
     def _turned(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
         if rng.random() < 0.8:
@@ -97,6 +107,12 @@ class CleanPictures:
             person = self.people[int(rng.integers(len(self.people)))]
             return Backgrounds((person,), ("",)).window(rng, size, (1.0, 1.8))
         return self.photos.window(rng, size, (1.0, 2.2))
+
+
+def _sharpened(picture: Array, rng: np.random.Generator) -> Array:
+    amount, soft = float(rng.uniform(0.5, 5)), cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.8, 2.5)))
+    out: Array = cv2.addWeighted(picture, 1 + amount, soft, -amount, 0)
+    return out
 
 
 def people_pictures(synth: Path, count: int, photos: Backgrounds, seed: int) -> tuple[Array, ...]:
@@ -294,7 +310,6 @@ def judge(
         if one.kind == "clean":
             plain[soft].append(logits[one.kind][-1])
     lines = torch.stack([torch.quantile(torch.stack(some), 1 - GIVEN_AWAY, dim=0) for some in plain.values()]).amax(0)
-    lines = lines.clamp(min=0)  # even odds at least: photos are stranger than what is packaged, and would cross a lower line
     found = {
         kind: float((torch.stack(logits[kind])[:, number] > lines[number]).float().mean())
         for number, kind in enumerate(OUTPUTS)

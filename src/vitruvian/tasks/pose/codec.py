@@ -85,12 +85,18 @@ def decode_logits(logits: Tensor, size: tuple[int, int], sigma: float, codec: Co
     """
     share = logits.detach().float().flatten(-2).softmax(-1).reshape(logits.shape)
     points, _ = decode_heatmaps(share * (2 * math.pi * sigma**2), size, codec)  # a map like its target peaks at 1
-    radius = math.ceil(2 * sigma)
-    window = 2 * radius + 1
-    maps = share.flatten(0, -3)[:, None]
-    mass = F.avg_pool2d(maps, window, 1, radius).flatten(1) * window**2
-    score = mass.gather(1, maps.flatten(1).argmax(1, keepdim=True))[:, 0]
+    score = _mass_around_peak(share.flatten(0, -3), math.ceil(2 * sigma))
     return points, score.cpu().numpy().reshape(logits.shape[:-2])
+
+
+def _mass_around_peak(maps: Tensor, radius: int) -> Tensor:
+    """(N,) sum of each map (N, h, w) over the places within `radius` of its maximum along either axis."""
+    peak = maps.flatten(1).argmax(1)
+    row, column = peak // maps.shape[2] + radius, peak % maps.shape[2] + radius  # of the padded map
+    offset = torch.arange(-radius, radius + 1, device=maps.device)
+    place = torch.arange(len(maps), device=maps.device)[:, None, None]
+    padded = F.pad(maps, (radius, radius, radius, radius))
+    return padded[place, (row[:, None] + offset)[:, :, None], (column[:, None] + offset)[:, None, :]].sum((1, 2))
 
 
 def _blur_matrix(length: int, like: Tensor) -> Tensor:
