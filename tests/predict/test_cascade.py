@@ -71,7 +71,7 @@ class TestLook:
         assert figure(looked, "share of the points in the box") > 0.1
         assert figure(looked, "parts against box (IoU)") > 0.9
         assert figure(looked, "mean score of the parts") == 1
-        assert figure(looked, "log of the height") == pytest.approx(np.log(200))
+        assert figure(looked, "log of the height") == pytest.approx(np.log(200 * 512 / 400))
 
     def test_nobody_is_no_extent_and_small_figures(self):
         looked = one_look(None)
