@@ -239,8 +239,8 @@ def loss_of(places: Tensor, pictures: Tensor, shares: Tensor, kinds: Tensor) -> 
 
 
 def fit(clean: CleanPictures, fonts: Sequence[Font], plan: Plan, folder: Path, start: MarkNet | None = None) -> MarkNet:
-    """Train `start` or a new network, or go on from the checkpoints in `folder`; returns the mean of the
-    weights over the last steps."""
+    """Train `start` or a new network, or go on from the checkpoints in `folder`; returns the mean of the weights over the last
+    steps."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     net, bf16 = (start or MarkNet()).train(), choose_compute("cpu").dtype == torch.bfloat16
@@ -325,7 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fonts", type=Path, help="folder of font files to learn from beside the packaged ones")
     parser.add_argument("--start", type=Path, help="weights to begin with; nothing by default")
     parser.add_argument("--seed", type=int, default=3, help="of the examples")
-    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--people", type=int, default=240, help="pictures of synthetic people")
