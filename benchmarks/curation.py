@@ -115,6 +115,7 @@ def real(chosen: argparse.Namespace) -> None:
     for kind, found in of_kind.items():
         read = [row for row in found if row["stage"] != "decode"]
         told = [f"{name} {wilson(sum(row[name] > LIMIT for row in read), len(read))}" for name in OUTPUTS]
+        told.append(f"none of the three {wilson(sum(all(row[name] <= LIMIT for name in OUTPUTS) for row in read), len(read))}")
         stages: dict[str, int] = defaultdict(int)
         for row in found:
             stages[row["stage"] or "kept"] += 1

@@ -25,7 +25,7 @@ from vitruvian.data.gbuffer import read_gbuffer
 from vitruvian.device import choose_compute
 from vitruvian.geometry import iou_matrix, nms
 from vitruvian.predict import detect
-from vitruvian.predict.cascade import FIGURES, FINDER, MODEL, Judge, look, moved
+from vitruvian.predict.cascade import FIGURES, FINDER, FITTED, MODEL, Judge, look, moved
 from vitruvian.predict.network import Network
 from vitruvian.predict.selection import Selection
 from vitruvian.recipes.detector import SCENES, SPEC
@@ -33,7 +33,7 @@ from vitruvian.synth.frames import FrameViews, frame_view
 from vitruvian.tasks.person.metric import IOU, Tally, match
 from vitruvian.types import Array
 
-SIZE = (512, 512)  # of a picture; finer than the detector's input, as photos are
+SIZE = (FITTED, FITTED)  # of a picture; finer than the detector's input, as photos are
 LEARNED, JUDGED = 55, 77  # seeds of the pictures to learn from and to judge by
 RIDGE = 2.0  # on every coefficient
 STEPS = 50  # of Newton's method; a dozen are enough

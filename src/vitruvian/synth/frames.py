@@ -38,8 +38,8 @@ class FrameParams:
     framed person as a share of the picture's longer side, drawn evenly in its logarithm; enlarge: at most.
 
     close: chance to keep a frame of half a body or less; few people in photos are cut on several sides.
-    things: chances of 0, 1, 2, ... things among them; low: of these, how many stand at the lower border before everybody, as
-    tables and counters do.
+    things: chances of 0, 1, 2, ... things among them; low: the share of these that stand at the lower border before everybody,
+    as tables and counters do.
     hidden: people of whom less than this share, or fewer than `pixels` pixels, is left in sight are not to be found.
     """
 
