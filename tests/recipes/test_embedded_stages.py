@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from vitruvian.model import Model
 from vitruvian.recipes import embedded
+from vitruvian.synth.dataset.generate import generate
 from vitruvian.weights.load import save
 
 FIRST, SECOND = (replace(stage, size=size) for stage, size in zip(embedded.STAGES, ((64, 48), (128, 96)), strict=False))
 SMALL = replace(embedded.SPEC, dim=32, depth=1, heads_attn=1, mlp=32)
 
 
-@pytest.mark.parametrize(("there", "wanted"), [((), [0, 1, 2, 3, 4]), ((1,), [1, 2, 3, 4]), ((4,), [4]), ((1, 2, 3, 4, 5), [])])
+@pytest.mark.parametrize(("there", "wanted"), [((), [0, 1, 2, 3, 4, 5]), ((1,), [1, 2, 3, 4, 5]), ((5,), [5]), ((1, 2, 6), [])])
 def test_stages_whose_weights_lie_there_are_done(tmp_path, monkeypatch, there, wanted):
     for number in there:
         embedded.weights_of(tmp_path, number - 1).touch()
@@ -36,3 +38,16 @@ def test_a_stage_begins_with_the_weights_of_the_one_before(tmp_path):
     Model(now).load_state_dict(state)
     same = {name for name, value in first.state_dict().items() if torch.equal(state[name], value)}
     assert set(state) - same == {"backbone.position"}
+
+
+def test_a_share_of_the_views_shows_nobody(tmp_path):
+    generate(tmp_path, 2, embedded.GEOMETRY, seed=31, workers=1, images=False)
+    spec = embedded.at_stage(SMALL, FIRST)
+    somebody = embedded.SynthViews.of(tmp_path, spec, replace(FIRST, nobody=0.0))
+    nobody = embedded.SynthViews.of(tmp_path, spec, replace(FIRST, nobody=1.0, filtered=1.0))
+    for views, people in ((somebody, True), (nobody, False)):
+        image, target, _ = views.example(0, np.random.default_rng(1))
+        assert image.shape == (*spec.size, 3)
+        label = target["seg"]["label"]
+        assert bool(((label > 0) & (label != 255)).any()) is people
+        assert bool((target["pose"]["weight"] > 0).any()) is people

@@ -7,9 +7,11 @@ import time
 
 import numpy as np
 
+from vitruvian.data.gbuffer import MATERIAL, GBuffer, SynthPerson
 from vitruvian.synth.surface import Points, Scene, ScenePerson, Surface
 
 SKIN = 1
+GROUP_SIZE = (80, 60)
 
 
 def camera(size: tuple[int, int], focal: float | None = None) -> np.ndarray:
@@ -104,3 +106,18 @@ def slow_scene(seed: int, index: int, size: tuple[int, int]) -> Scene:
 def sometimes_broken_scene(seed: int, index: int, size: tuple[int, int]) -> Scene:
     """`broken_scene` in an environment with BROKEN, else whole."""
     return (broken_scene if "BROKEN" in os.environ else capsule_scene)(seed, index, size)
+
+
+def group(box=(20, 10, 39, 69), depth=3.0) -> GBuffer:
+    """A flat rectangular person."""
+    person = np.zeros(GROUP_SIZE, np.uint8)
+    person[box[1] : box[3] + 1, box[0] : box[2] + 1] = 1
+    inside = person[..., None] > 0
+    y, x = np.mgrid[: GROUP_SIZE[0], : GROUP_SIZE[1]] / 50
+    return GBuffer(
+        person, person * MATERIAL["upper_cloth"], person * 22, np.where(person, depth, np.nan).astype(np.float32),
+        np.where(inside, np.array([0, 0, -1.0]), np.nan).astype(np.float32),
+        np.where(inside, np.stack([x, y, -y], -1), np.nan).astype(np.float32),
+        np.array([[90.0, 0, 29.5], [0, 90, 39.5], [0, 0, 1]]),
+        (SynthPerson(np.array(box, np.float32), np.zeros((133, 3)), np.zeros((308, 3)), {}),), "g",
+    )  # fmt: skip

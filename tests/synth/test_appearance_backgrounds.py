@@ -13,22 +13,25 @@ import pytest
 
 from vitruvian.errors import InputError
 from vitruvian.synth.appearance import Backgrounds
-from vitruvian.synth.appearance.backgrounds import PACKAGED
+from vitruvian.synth.appearance.backgrounds import MORE, PACKAGED
 
 ALLOWED = re.compile(r"CC0-1\.0|public domain|CC-BY(-SA)?-[1-4]\.[05]")
 
 
-def test_every_packaged_photo_names_its_author_and_a_free_licence():
-    rows = {row["file"]: row for row in json.loads((PACKAGED / "ATTRIBUTION.json").read_text(encoding="utf-8"))["photos"]}
-    assert set(rows) == {p.name for p in PACKAGED.glob("*.jpg")}
+@pytest.mark.parametrize("folder", [PACKAGED, MORE], ids=["packaged", "more"])
+def test_every_packaged_photo_names_its_author_and_a_free_licence(folder):
+    rows = {row["file"]: row for row in json.loads((folder / "ATTRIBUTION.json").read_text(encoding="utf-8"))["photos"]}
+    assert set(rows) == {p.name for p in folder.glob("*.jpg")}
     for name, row in rows.items():
         assert ALLOWED.fullmatch(row["licence"]), (name, row["licence"])
         assert row["author"] and row["title"] and row["source"] and len(row["original_sha256"]) == 64
-        assert hashlib.sha256((PACKAGED / name).read_bytes()).hexdigest() == row["stored_sha256"]
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == row["stored_sha256"]
 
 
 def test_packaged_photos_are_small_and_load():
     assert sum(p.stat().st_size for p in PACKAGED.iterdir()) < 2.5e6
+    assert sum(p.stat().st_size for p in MORE.iterdir()) < 2e6
+    assert len(Backgrounds.load(MORE).photos) >= 150
     photos = Backgrounds.load()
     assert len(photos.photos) == len(photos.names) >= 100 and not photos.skipped
     assert all(p.dtype == np.uint8 and p.ndim == 3 and max(p.shape[:2]) <= 400 for p in photos.photos)

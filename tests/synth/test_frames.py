@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shapes import group
 
-from vitruvian.data.gbuffer import MATERIAL, GBuffer, SynthPerson, write_gbuffer
+from vitruvian.data.gbuffer import write_gbuffer
 from vitruvian.errors import InputError
 from vitruvian.synth.frames import FrameParams, FrameViews, compose, frame_view, visible_boxes
 from vitruvian.tasks.person import Person
@@ -15,23 +16,7 @@ from vitruvian.tasks.seg import Seg
 from vitruvian.types import HeadSpec, ModelSpec
 from vitruvian.vocab import class_set
 
-SIZE = (80, 60)
 SPEC = ModelSpec("d", (96, 96), 16, 1, 2, 16, (HeadSpec("person", (8,), (), 5, None, "shuffle"),), fit="pad")
-
-
-def group(box=(20, 10, 39, 69), depth=3.0) -> GBuffer:
-    """A flat rectangular person."""
-    person = np.zeros(SIZE, np.uint8)
-    person[box[1] : box[3] + 1, box[0] : box[2] + 1] = 1
-    inside = person[..., None] > 0
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]] / 50
-    return GBuffer(
-        person, person * MATERIAL["upper_cloth"], person * 22, np.where(person, depth, np.nan).astype(np.float32),
-        np.where(inside, np.array([0, 0, -1.0]), np.nan).astype(np.float32),
-        np.where(inside, np.stack([x, y, -y], -1), np.nan).astype(np.float32),
-        np.array([[90.0, 0, 29.5], [0, 90, 39.5], [0, 0, 1]]),
-        (SynthPerson(np.array(box, np.float32), np.zeros((133, 3)), np.zeros((308, 3)), {}),), "g",
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -9,7 +9,7 @@ import pytest
 
 from vitruvian.data.gbuffer import MATERIAL
 from vitruvian.synth import things
-from vitruvian.synth.frames import FrameParams, _add_things, compose, frame_view
+from vitruvian.synth.frames import FrameParams, add_things, compose, frame_view
 from vitruvian.synth.things import KINDS, thing
 from vitruvian.types import Array
 
@@ -57,7 +57,7 @@ def test_things_at_the_lower_border_hide_who_is_behind_them() -> None:
         rng = np.random.default_rng(seed)
         frame, whole = compose([thing(np.random.default_rng(8))], rng, (128, 128), params)  # its shape will do for somebody
         before = frame.person == 1
-        _add_things(frame, len(whole), rng, params)
+        add_things(frame, len(whole), rng, params)
         after, others = frame.person == 1, frame.person > 1
         assert not (after & ~before).any()
         assert (np.flatnonzero(others.any(1)).min(initial=128) >= 0.4 * 128) or not others.any()

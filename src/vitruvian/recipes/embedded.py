@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,12 @@ from vitruvian.errors import InputError
 from vitruvian.model import Model
 from vitruvian.model.vit import resize_position
 from vitruvian.synth.appearance import Backgrounds, ViewParams, people_in_sight, view
+from vitruvian.synth.appearance.backgrounds import MORE
+from vitruvian.synth.appearance.filters import random_filter
 from vitruvian.synth.crowd import crowd
 from vitruvian.synth.dataset.generate import generate
+from vitruvian.synth.frames import FrameParams
+from vitruvian.synth.nobody import nobody_view
 from vitruvian.tasks.base import Task
 from vitruvian.tasks.depth import Depth
 from vitruvian.tasks.normal import Normal
@@ -54,7 +58,8 @@ SPEC = ModelSpec(
 @dataclass(frozen=True)
 class Stage:
     """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's; `geometry`: the seed
-    of its frames and how many."""
+    of its frames and how many; `nobody`: share of the crops that are framed on nobody; `filtered`: share of all that go
+    through a random filter."""
 
     size: tuple[int, int]
     steps: int
@@ -62,6 +67,8 @@ class Stage:
     lr: float
     sigma: float
     geometry: tuple[int, int]
+    nobody: float = 0.0
+    filtered: float = 0.0
 
 
 STAGES = (
@@ -70,10 +77,13 @@ STAGES = (
     Stage((192, 144), steps=1900, batch=32, lr=5.0e-4, sigma=1.6, geometry=(2, 8_000)),
     Stage((192, 144), steps=6000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(3, 12_000)),
     Stage((192, 144), steps=4000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(5, 14_000)),
+    Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(6, 10_000), nobody=0.2, filtered=0.15),
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
 CROWD = 0.35  # of the views show people of another frame too
+AMONG_PEOPLE = 0.5  # of the crops of nobody are of pictures with people
+THINGS = FrameParams(things=(0.15, 0.35, 0.3, 0.2), longer=(0.2, 1.5), thing_px=256)
 # Milder than the default: most boxes of a photo hold a whole person and no border.
 VIEWS = ViewParams(rotate=0.3, half_body=0.15, face=0.05, hand=0.02, occlude=0.2, truncate=0.12)
 
@@ -97,20 +107,31 @@ class SynthViews:
     spec: ModelSpec
     files: tuple[Path, ...]
     tasks: tuple[Task, ...]
+    nobody: float = 0.0
+    filtered: float = 0.0
+    photos: Backgrounds = field(default_factory=Backgrounds.load, repr=False)
 
     @classmethod
-    def of(cls, folder: Path, spec: ModelSpec) -> SynthViews:
-        """All frames that `vitruvian synth` wrote below `folder`."""
-        return cls(folder, spec, gbuffer_files(folder), tasks())
+    def of(cls, folder: Path, spec: ModelSpec, stage: Stage | None = None, backgrounds: Path | None = None) -> SynthViews:
+        """All frames that `vitruvian synth` wrote below `folder`, with a stage's shares and the photos of a folder too."""
+        nobody, filtered = (stage.nobody, stage.filtered) if stage else (0.0, 0.0)
+        photos = Backgrounds.load(backgrounds)
+        return cls(folder, spec, gbuffer_files(folder), tasks(), nobody, filtered, photos)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
-        """One person of frame `index`, seen anew."""
-        sample, crop = self.sample(index, rng)
+        """One person of frame `index`, seen anew, or by chance nobody."""
+        sample, crop = self._nobody(index, rng) if rng.random() < self.nobody else self.sample(index, rng)
         target = {task.name: _half(task.encode(sample, crop, self.spec)) for task in self.tasks}
-        return sample.image, target, sample.key
+        image = random_filter(sample.image, rng) if rng.random() < self.filtered else sample.image
+        return image, target, sample.key
+
+    def _nobody(self, index: int, rng: np.random.Generator) -> tuple[Sample, Crop]:
+        """A crop of a picture with things and with the people of frame `index`, or of none, that is framed on none of them."""
+        groups = [read_gbuffer(self.files[index])] if rng.random() < AMONG_PEOPLE else []
+        return nobody_view(groups, rng, self.spec.size, THINGS, self.photos)
 
     def sample(self, index: int, rng: np.random.Generator) -> tuple[Sample, Crop]:
         """The same before it is encoded: the labelled view and its identity crop."""
@@ -121,7 +142,7 @@ class SynthViews:
         who = in_sight[int(rng.integers(len(in_sight)))]
         if rng.random() < CROWD:
             frame = crowd(frame, who, read_gbuffer(self.files[int(rng.integers(len(self.files)))]), rng)
-        return view(frame, who, rng, self.spec.size, VIEWS, Backgrounds.load())
+        return view(frame, who, rng, self.spec.size, VIEWS, self.photos)
 
 
 def _half(parts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -156,7 +177,9 @@ def shortened(stages: Sequence[Stage], share: float) -> tuple[Stage, ...]:
     )
 
 
-def run_stage(work: Path, stages: Sequence[Stage], number: int, start: Path | None, threads: int, workers: int) -> bool:
+def run_stage(
+    work: Path, stages: Sequence[Stage], number: int, start: Path | None, backgrounds: Path | None, threads: int, workers: int
+) -> bool:
     """Train one stage from the weights before it; True when it is finished."""
     stage = stages[number]
     frames = geometry(work, stage, workers + 1)
@@ -171,7 +194,7 @@ def run_stage(work: Path, stages: Sequence[Stage], number: int, start: Path | No
         warmup=min(150, stage.steps // 4), schedule="cosine", floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS,
         seed=100 + number, threads=threads, workers=workers, log_every=50, checkpoint_every=500,
     )  # fmt: skip
-    return train(config, model, list(tasks()), SynthViews.of(frames, spec)).finished
+    return train(config, model, list(tasks()), SynthViews.of(frames, spec, stage, backgrounds)).finished
 
 
 def weights_of(work: Path, number: int) -> Path:
@@ -205,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of geometry, checkpoints and logs")
     parser.add_argument("--held-out", type=int, default=500, help="frames of geometry for figures")
     parser.add_argument("--start", type=Path, default=None, help="weights to go on from")
+    parser.add_argument("--backgrounds", type=Path, default=MORE, help="folder of more photos without people")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--share", type=float, default=1.0, help="of all steps and frames; 0.02 tries the pipeline in minutes")
@@ -213,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     generate(chosen.work / "held-out", chosen.held_out, GEOMETRY, seed=900_001, workers=chosen.workers + 1, images=False)
     done = max((number + 1 for number in range(len(stages)) if weights_of(chosen.work, number).exists()), default=0)
     for number in range(done, len(stages)):
-        if not run_stage(chosen.work, stages, number, chosen.start, chosen.threads, chosen.workers):
+        if not run_stage(chosen.work, stages, number, chosen.start, chosen.backgrounds, chosen.threads, chosen.workers):
             return 1
         export(chosen.work, stages, number, weights_of(chosen.work, number))
     return 0

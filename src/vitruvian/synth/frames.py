@@ -39,7 +39,7 @@ class FrameParams:
 
     close: chance to keep a frame of half a body or less; few people in photos are cut on several sides.
     things: chances of 0, 1, 2, ... things among them; low: the share of these that stand at the lower border before everybody,
-    as tables and counters do.
+    as tables and counters do; thing_px: side of the frame that a thing is drawn in.
     hidden: people of whom less than this share, or fewer than `pixels` pixels, is left in sight are not to be found.
     """
 
@@ -51,6 +51,7 @@ class FrameParams:
     close: float = 0.25
     things: tuple[float, ...] = (1.0,)
     low: float = 0.25
+    thing_px: int = 160
     hidden: float = 0.08
     pixels: int = 12
 
@@ -111,7 +112,7 @@ def frame_view(
     longest = min(size)
     content = (longest, max(32, round(longest * aspect))) if aspect < 1 else (max(32, round(longest / aspect)), longest)
     frame, whole = compose(groups, rng, content, params)
-    nobody = _add_things(frame, len(whole), rng, params)
+    nobody = add_things(frame, len(whole), rng, params)
     crop = whole_frame(content)
     image = render(frame, gather(frame, crop), crop, rng, photos)
     person = np.where(frame.person > len(whole), 0, frame.person) if nobody else frame.person.copy()
@@ -195,13 +196,13 @@ def _crop(group: GBuffer, scale: float, corner: Array, low: Array, high: Array, 
     return Crop(np.array([[scale, 0, shift_x], [0, scale, shift_y]]), window, group.size, flipped)
 
 
-def _add_things(frame: GBuffer, people: int, rng: np.random.Generator, params: FrameParams) -> int:
+def add_things(frame: GBuffer, people: int, rng: np.random.Generator, params: FrameParams) -> int:
     """Set things into `frame`, in place, numbered beyond its people; returns how many."""
     if len(params.things) == 1:
         return 0
     count = int(rng.choice(len(params.things), p=np.array(params.things)))
     for number in range(count):
-        other = thing(rng)
+        other = thing(rng, params.thing_px)
         scale, corner, nearer = _stand(other.people[0].box, frame.size, rng, params)
         extent = scale * np.array(other.size[::-1])
         low = np.floor(np.maximum(corner, 0)).astype(int)

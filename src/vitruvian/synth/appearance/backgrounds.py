@@ -1,6 +1,6 @@
 """Photos without people: behind the people, and as prints on their clothes.
 
-The packaged ones are listed with author, licence and hashes in `assets/backgrounds/ATTRIBUTION.json`.
+The packaged ones are listed with author, licence and hashes in `ATTRIBUTION.json` beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from vitruvian.errors import InputError
 from vitruvian.types import Array
 
 PACKAGED = Path(__file__).resolve().parents[1] / "assets" / "backgrounds"
+MORE = PACKAGED.with_name("backgrounds-more")  # for the training recipes; held-out pictures do without
 _LONGEST = 512
 _TILE = 128
 _log = logging.getLogger(__name__)
