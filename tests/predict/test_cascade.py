@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from vitruvian.device import choose_compute
 from vitruvian.errors import WeightsError
 from vitruvian.geometry import iou_matrix, make_crop
 from vitruvian.predict import cascade
 from vitruvian.predict.cascade import FIGURES, FILE, Cascade, look, moved, read_judge
+from vitruvian.predict.finder import Find
 from vitruvian.predict.selection import USUAL, Selection
-from vitruvian.types import Classes, Keypoints, Person, Prediction
+from vitruvian.types import ModelSpec
 
 FP32 = choose_compute("cpu", "fp32")
 PHOTO = np.zeros((400, 300, 3), np.uint8)
@@ -25,29 +27,33 @@ BOX = np.array([50, 100, 150, 300], np.float32)
 class Seer:
     """Answers as a model would that sees a person in `inside`, source px, whatever the box."""
 
+    spec = ModelSpec("seer", (96, 72), 8, 1, 1, 8, (), sigma=1.0)
+
     def __init__(self, inside: tuple[float, float, float, float] | None) -> None:
         self.inside = inside
 
-    def run_people(self, images, people, names):
-        return [[self._answer(image, person) for person in found] for image, found in zip(images, people, strict=True)]
+    def outputs(self, views, names):
+        assert set(names) == {"pose", "seg"}
+        crops = [make_crop(person.box, self.spec.size, image.shape[:2]) for image, person in views]
+        pose, seg = zip(*(self._maps(crop) for crop in crops), strict=True)
+        yield views, crops, {"pose": torch.stack(pose), "seg": torch.stack(seg)}
 
-    def _answer(self, image, person):
-        crop = make_crop(person.box, (96, 72), image.shape[:2])
+    def _maps(self, crop):
+        """Points from corner to corner of the person, or everywhere and nowhere; parts within it."""
         rows, columns = np.mgrid[: crop.size[0], : crop.size[1]]
         places = crop.points_to_source(np.stack([columns, rows], -1).reshape(-1, 2)).reshape(*crop.size, 2)
         low, high = np.array((0, 0, -1, -1) if self.inside is None else self.inside).reshape(2, 2)
-        there = ((places >= low) & (places <= high)).all(-1)
-        xy = np.linspace(low, high, 133).astype(np.float32)
-        score = np.full(133, 0.0 if self.inside is None else 0.8, np.float32)
-        values = {
-            "pose": Keypoints(xy, score, "wholebody133"),
-            "seg": Classes(there.astype(np.uint8), np.ones(crop.size), "body28"),
-        }
-        return {name: Prediction(person, crop, name, "", value) for name, value in values.items()}
+        there = torch.from_numpy(((places >= low) & (places <= high)).all(-1))
+        seg = torch.stack([torch.where(there, -20.0, 20.0), torch.where(there, 20.0, -20.0)])
+        if self.inside is None:
+            return torch.zeros(133, *crop.size), seg
+        points = crop.points_to_input(np.linspace(low, high, 133))
+        far = (columns - points[:, 0, None, None]) ** 2 + (rows - points[:, 1, None, None]) ** 2
+        return torch.from_numpy(-far / 2).float(), seg
 
 
 def one_look(inside, box=BOX):
-    return look(Seer(inside), PHOTO, [Person(box, 0.5)])[0]
+    return look(Seer(inside), PHOTO, [Find(box, 0.5)])[0]
 
 
 def figure(looked, name):
@@ -57,7 +63,7 @@ def figure(looked, name):
 class TestLook:
     def test_figures_are_the_same_whatever_the_size_of_the_photo(self):
         small, large = (
-            look(Seer(None), np.zeros((400 * k, 300 * k, 3), np.uint8), [Person(BOX * k, 0.5)])[0].figures for k in (1, 8)
+            look(Seer(None), np.zeros((400 * k, 300 * k, 3), np.uint8), [Find(BOX * k, 0.5)])[0].figures for k in (1, 8)
         )
         np.testing.assert_allclose(small, large, atol=1e-6)
 
@@ -78,7 +84,13 @@ class TestLook:
         assert looked.extent is None
         for name in FIGURES:
             if not name.startswith(("log", "share of the points in")):
-                assert figure(looked, name) == 0, name
+                assert figure(looked, name) == pytest.approx(0, abs=0.02), name
+
+    def test_what_a_piece_says_is_weighed_apart(self):
+        whole, piece = (look(Seer(None), PHOTO, [Find(BOX, 0.9, piece=of)])[0] for of in (False, True))
+        assert figure(whole, "found in a piece") == figure(whole, "logit of the score in a piece") == 0
+        assert figure(piece, "found in a piece") == 1
+        assert figure(piece, "logit of the score in a piece") == pytest.approx(np.log(9))
 
     def test_figures_do_not_change_where_the_photo_is_shifted(self):
         here, there = (
@@ -126,7 +138,7 @@ class TestDetector:
     @pytest.fixture
     def finds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         """Two finds of the same person and one of nobody; the model sees one person."""
-        found = [Person(BOX, 0.4), Person(BOX + 8, 0.5), Person(np.array([200, 20, 260, 100], np.float32), 0.9)]
+        found = [Find(BOX, 0.4), Find(BOX + 8, 0.5, piece=True), Find(np.array([200, 20, 260, 100], np.float32), 0.9)]
 
         believes = np.where([name == "parts against box (IoU)" for name in FIGURES], 10.0, 0.0)
         nothing, one = (0.0,) * len(FIGURES), (1.0,) * len(FIGURES)
@@ -135,8 +147,7 @@ class TestDetector:
 
         def build(selection: Selection = USUAL) -> Cascade:
             out = Cascade(FP32, selection, tmp_path / "judge.json")
-            monkeypatch.setattr(out._finder, "detect", lambda _: found)
-            monkeypatch.setattr(out._finder, "detect_many", lambda images: [found for _ in images])
+            monkeypatch.setattr(out._finder, "find", lambda _: found)
             monkeypatch.setattr(out, "_network", Seer((55, 105, 155, 305)))
             return out
 
@@ -145,7 +156,6 @@ class TestDetector:
     def test_the_judge_decides_and_twins_go(self, finds):
         (person,) = finds().detect(PHOTO)
         assert iou_matrix(person.box[None], np.array([[55, 105, 155, 305]]))[0, 0] > 0.9
-        assert finds().detect_many([PHOTO, PHOTO])[1][0].box.tolist() == person.box.tolist()
 
     def test_faint_finds_are_told_with_the_score_that_is_sure(self, finds):
         people, sure = finds().detect_faint(PHOTO)
@@ -161,7 +171,7 @@ class TestDetector:
 
     def test_a_photo_without_finds_has_nobody(self, monkeypatch: pytest.MonkeyPatch):
         detector = Cascade(FP32)
-        monkeypatch.setattr(detector._finder, "detect", lambda _: [])
+        monkeypatch.setattr(detector._finder, "find", lambda _: [])
         assert detector.detect(PHOTO) == []
 
     def test_its_name_and_the_hash_of_the_judge_are_told(self):

@@ -1,4 +1,5 @@
-"""A second look: every find of the packaged detector is cropped as a photo of one person, and the packaged model judges it.
+"""A second look: every find of the packaged detector, on the photo or a piece of it, is cropped as a photo of one person, and
+the packaged model judges it.
 
 Where it sees a person, points are sure, parts fill the crop, and both end where the box ends. A logistic regression weighs
 these figures; where the parts agree with the box, the box moves towards them. `recipes.cascade` fits it on synthetic pictures.
@@ -14,15 +15,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from vitruvian import weights
 from vitruvian.device import Compute
 from vitruvian.errors import WeightsError
 from vitruvian.geometry import nms
 from vitruvian.predict import detect
+from vitruvian.predict.finder import Find, Finder
 from vitruvian.predict.network import Network
 from vitruvian.predict.selection import USUAL, Selection
-from vitruvian.types import Array, Classes, Keypoints, Person, Prediction
+from vitruvian.tasks.pose.codec import decode_logits
+from vitruvian.types import Array, Crop, Person
 from vitruvian.weights.load import EMBEDDED
 
 NAME = "cascade"
@@ -34,7 +38,7 @@ SURE = 0.3  # score of a point that counts as seen
 FIGURES = (
     "logit of the find's score", "share of the crop that is a person", "mean score of the body's points", "of the best five",
     "share of the points that are seen", "share of the points in the box", "mean score of the parts", "parts against box (IoU)",
-    "points against box (IoU)", "log of the width", "log of the height",
+    "points against box (IoU)", "log of the width", "log of the height", "found in a piece", "logit of the score in a piece",
 )  # fmt: skip
 
 
@@ -43,9 +47,9 @@ class Judge:
     """The chance that a find is right, from its figures (N, len(FIGURES)).
 
     detector, model: hashes of the weights it was fitted to, and it fits no others. mean, spread: of the figures; linear,
-    square, constant: of the logit, of the normalised figures and their squares. least: score from which finds are looked at;
-    most: of a photo, the surest; threshold: score of a person; overlap: IoU beyond which the less sure of two people goes;
-    agreement: IoU of parts and box from which the box moves.
+    square, constant: of the logit, of the normalised figures and their squares. most: finds of a photo that are looked at, the
+    surest; threshold: score of a person; overlap: IoU beyond which the less sure of two people goes; agreement: IoU of parts
+    and box from which the box moves.
     """
 
     detector: str
@@ -56,8 +60,7 @@ class Judge:
     square: tuple[float, ...]
     constant: float
     threshold: float
-    least: float = 0.03
-    most: int = 12
+    most: int = 30
     overlap: float = 0.45
     agreement: float = 0.3
 
@@ -97,41 +100,47 @@ class Look:
     extent: Array | None
 
 
-def look(network: Network, image: Array, finds: Sequence[Person]) -> list[Look]:
-    """At every find, in the given order."""
-    answers = network.run_people([image], [finds], TASKS)[0]
-    return [_look(find, answer) for find, answer in zip(finds, answers, strict=True)]
+@torch.inference_mode()
+def look(network: Network, image: Array, finds: Sequence[Find]) -> list[Look]:
+    """At every find, in the given order. Only the body's points are placed, and the parts stay at their head's resolution."""
+    spec, looks = network.spec, list[Look]()
+    for part, crops, outputs in network.outputs([(image, find) for find in finds], TASKS):
+        points, scores = decode_logits(outputs["pose"][:, :BODY], spec.size, spec.sigma, spec.codec)
+        chances = outputs["seg"].softmax(1)
+        sure, part_ids = chances.max(1)
+        for k, ((_, find), crop) in enumerate(zip(part, crops, strict=True)):
+            person = cv2.resize(1 - chances[k, 0].cpu().numpy(), crop.size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+            parts = sure[k][part_ids[k] > 0]
+            told = float(parts.mean()) if len(parts) else 0.0
+            looks.append(_look(find, crop, crop.points_to_source(points[k]), scores[k], person, told))
+    return looks
 
 
-def _look(find: Person, answer: dict[str, Prediction]) -> Look:
-    pose, seg = answer["pose"].value, answer["seg"].value
-    if not (isinstance(pose, Keypoints) and isinstance(seg, Classes)):
-        raise TypeError("the second look needs points and parts")
-    box, xy, score = find.box, pose.xy[:BODY], pose.score[:BODY]
+def _look(find: Person, crop: Crop, xy: Array, score: Array, person: Array, parts: float) -> Look:
+    """`xy` (BODY, 2) in source px, `score` (BODY,); `person` (H, W) bool on the crop; `parts`: their mean score."""
+    box, piece = find.box, isinstance(find, Find) and find.piece
     inside = ((xy >= box[:2]) & (xy <= box[2:])).all(1)
     seen = xy[score > SURE]
-    points = np.concatenate([seen.min(0), seen.max(0)]) if len(seen) > 1 else None
-    person = seg.ids > 0
-    extent = _extent(person, answer["seg"])
+    around = np.concatenate([seen.min(0), seen.max(0)]) if len(seen) > 1 else None
+    extent = _extent(person, crop)
     chance = np.clip(find.score, 1e-4, 1 - 1e-4)
-    scale = FITTED / max(answer["pose"].crop.source_size)
+    logit = np.log(chance / (1 - chance))
+    scale = FITTED / max(crop.source_size)
     figures = [
-        np.log(chance / (1 - chance)), person.mean(), score.mean(), np.sort(score)[-5:].mean(),
-        len(seen) / BODY, inside.mean(), seg.score[person].mean() if person.any() else 0.0,
-        _iou(box, extent), _iou(box, points), *np.log(np.maximum(scale * (box[2:] - box[:2]), 1)),
+        logit, person.mean(), score.mean(), np.sort(score)[-5:].mean(), len(seen) / BODY, inside.mean(), parts,
+        _iou(box, extent), _iou(box, around), *np.log(np.maximum(scale * (box[2:] - box[:2]), 1)), piece, piece * logit,
     ]  # fmt: skip
     return Look(np.array(figures, np.float64), extent)
 
 
-def _extent(person: Array, prediction: Prediction) -> Array | None:
-    """Box of the largest connected part of `person` (h, w), in source px."""
+def _extent(person: Array, crop: Crop) -> Array | None:
+    """Box of the largest connected part of `person` (H, W), in source px."""
     count, _, stats, _ = cv2.connectedComponentsWithStats(person.astype(np.uint8))
     if count < 2:
         return None
     left, top, width, height, _ = stats[1 + stats[1:, cv2.CC_STAT_AREA].argmax()]
-    scale = np.array(prediction.crop.size[::-1]) / np.array(person.shape[::-1])
     corners = np.array([[left, top], [left + width, top], [left, top + height], [left + width, top + height]])
-    xy = prediction.crop.points_to_source(corners * scale - 0.5)
+    xy = crop.points_to_source(corners - 0.5)
     return np.concatenate([xy.min(0), xy.max(0)])
 
 
@@ -166,27 +175,22 @@ class Cascade:
                     f"{path} was fitted to other weights of {loaded.card.spec.name} ({wanted[:12]}, here {loaded.hash[:12]})."
                     " Fix: --detector person, or fit it anew: python -m vitruvian.recipes.cascade"
                 )
-        faint = Selection(min_score=self._judge.least, max_people=self._judge.most)
-        self._finder = detect.Network(FINDER, finder, compute, faint)
+        self._finder = Finder(FINDER, finder, compute, self._judge.most)
         self._network = Network(model, compute, flip_test=False)
         self._least = self._judge.threshold if selection.min_score is None else selection.min_score
         self._overlap = self._judge.overlap if selection.nms is None else selection.nms
         self._rest = replace(selection, min_score=None, nms=None)
 
     def detect(self, image: Array) -> list[Person]:
-        """One pass over the photo and one over its finds."""
-        return self._judged(image, self._finder.detect(image), self._least)
-
-    def detect_many(self, images: Sequence[Array]) -> list[list[Person]]:
-        """As `detect`; the photos share the first pass."""
-        found = self._finder.detect_many(images)
-        return [self._judged(image, finds, self._least) for image, finds in zip(images, found, strict=True)]
+        """Passes over the photo and its pieces, and over the finds."""
+        return self._judged(image, self._least)
 
     def detect_faint(self, image: Array) -> tuple[list[Person], float]:
         """As `detect`, down to half of the score that it asks for, and that score."""
-        return self._judged(image, self._finder.detect(image), self._least / 2), self._least
+        return self._judged(image, self._least / 2), self._least
 
-    def _judged(self, image: Array, finds: Sequence[Person], least: float) -> list[Person]:
+    def _judged(self, image: Array, least: float) -> list[Person]:
+        finds = self._finder.find(image)
         if not finds:
             return []
         looks = look(self._network, image, finds)

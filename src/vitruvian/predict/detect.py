@@ -97,10 +97,16 @@ class WholeImage:
 
 
 class Network:
-    """A model with a head `person` that sees the whole frame, and its mirror image where its card asks for the flip test."""
+    """A model with a head `person` that sees the whole frame, and its mirror image where its card asks for the flip test.
 
-    def __init__(self, name: str, loaded: weights.Loaded, compute: Compute, selection: Selection = USUAL) -> None:
+    flip_test: False asks the frame alone, whatever the card says.
+    """
+
+    def __init__(
+        self, name: str, loaded: weights.Loaded, compute: Compute, selection: Selection = USUAL, flip_test: bool = True
+    ) -> None:
         spec = loaded.card.spec
+        spec = replace(spec, flip_test=spec.flip_test and flip_test)
         self.name = name
         self.weights: str | None = loaded.hash
         self._model, self._spec, self._compute = prepare(loaded.model, compute), spec, compute

@@ -24,10 +24,9 @@ from vitruvian import weights
 from vitruvian.data.gbuffer import read_gbuffer
 from vitruvian.device import choose_compute
 from vitruvian.geometry import iou_matrix, nms
-from vitruvian.predict import detect
 from vitruvian.predict.cascade import FIGURES, FINDER, FITTED, MODEL, Judge, look, moved
+from vitruvian.predict.finder import Finder
 from vitruvian.predict.network import Network
-from vitruvian.predict.selection import Selection
 from vitruvian.recipes.detector import SCENES, SPEC
 from vitruvian.synth.frames import FrameViews, frame_view
 from vitruvian.tasks.person.metric import IOU, Tally, match
@@ -51,17 +50,16 @@ class Finds:
     people: Array
 
 
-def gather(folder: Path, count: int, seed: int) -> Iterator[Finds]:
+def gather(folder: Path, count: int, seed: int, dtype: str = "fp32") -> Iterator[Finds]:
     """The finds of the packaged detector on pictures 0 to `count` of a seed, as the packaged model sees them."""
-    views, compute = FrameViews(folder, SPEC, SCENES), choose_compute("cpu", "fp32")
-    faint = Selection(min_score=UNFITTED.least, max_people=UNFITTED.most)
-    finder = detect.Network(FINDER, weights.load(FINDER, kind="detector"), compute, faint)
+    views, compute = FrameViews(folder, SPEC, SCENES), choose_compute("cpu", dtype)
+    finder = Finder(FINDER, weights.load(FINDER, kind="detector"), compute, UNFITTED.most)
     network = Network(weights.load(MODEL, kind="people"), compute, flip_test=False)
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         groups = [read_gbuffer(views.files[int(i)]) for i in rng.integers(len(views), size=int(rng.integers(0, 4)))]
         sample, _ = frame_view(groups, rng, SIZE, views.params)
-        finds = finder.detect(sample.image)
+        finds = finder.find(sample.image)
         looks = look(network, sample.image, finds)
         places = [moved(find.box, one.extent, UNFITTED.agreement) for find, one in zip(finds, looks, strict=True)]
         yield Finds(
@@ -120,12 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the judge")
     parser.add_argument("--pictures", type=int, default=1200, help="to learn from")
     parser.add_argument("--judged", type=int, default=300, help="held-out pictures")
+    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="bf16 where the processor is fast at it")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     cv2.setNumThreads(1)
-    judge = fit(list(gather(chosen.synth, chosen.pictures, LEARNED)))
-    held_out = list(gather(chosen.held_out, chosen.judged, JUDGED))
+    judge = fit(list(gather(chosen.synth, chosen.pictures, LEARNED, chosen.dtype)))
+    held_out = list(gather(chosen.held_out, chosen.judged, JUDGED, chosen.dtype))
     judge = replace(judge, threshold=round(tally(held_out, judge).best()[0], 3))
     judge.write(chosen.out)
     for name, one in (("detector alone", tally(held_out, None)), ("with the second look", tally(held_out, judge))):
