@@ -122,11 +122,12 @@ class SynthViews:
         return len(self.files)
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
-        """One person of frame `index`, seen anew, or by chance nobody."""
-        sample, crop = self._nobody(index, rng) if rng.random() < self.nobody else self.sample(index, rng)
+        """One person of frame `index`, seen anew, or by chance nobody. A share of 0 draws nothing from `rng`."""
+        nobody = self.nobody > 0 and rng.random() < self.nobody
+        sample, crop = self._nobody(index, rng) if nobody else self.sample(index, rng)
         target = {task.name: _half(task.encode(sample, crop, self.spec)) for task in self.tasks}
-        image = random_filter(sample.image, rng) if rng.random() < self.filtered else sample.image
-        return image, target, sample.key
+        filtered = self.filtered > 0 and rng.random() < self.filtered
+        return random_filter(sample.image, rng) if filtered else sample.image, target, sample.key
 
     def _nobody(self, index: int, rng: np.random.Generator) -> tuple[Sample, Crop]:
         """A crop of a picture with things and with the people of frame `index`, or of none, that is framed on none of them."""
