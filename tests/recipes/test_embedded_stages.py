@@ -17,7 +17,9 @@ FIRST, SECOND = (replace(stage, size=size) for stage, size in zip(embedded.STAGE
 SMALL = replace(embedded.SPEC, dim=32, depth=1, heads_attn=1, mlp=32)
 
 
-@pytest.mark.parametrize(("there", "wanted"), [((), [0, 1, 2, 3, 4, 5]), ((1,), [1, 2, 3, 4, 5]), ((5,), [5]), ((1, 2, 6), [])])
+@pytest.mark.parametrize(
+    ("there", "wanted"), [((), [0, 1, 2, 3, 4, 5, 6]), ((1,), [1, 2, 3, 4, 5, 6]), ((6,), [6]), ((1, 2, 7), [])]
+)
 def test_stages_whose_weights_lie_there_are_done(tmp_path, monkeypatch, there, wanted):
     for number in there:
         embedded.weights_of(tmp_path, number - 1).touch()
