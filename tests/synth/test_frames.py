@@ -112,3 +112,15 @@ def test_examples_have_labels_of_the_tasks_asked_for(tmp_path):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(InputError, match="no synthetic frames"):
         FrameViews(tmp_path, SPEC)
+
+
+def test_a_share_of_the_pictures_goes_through_a_filter(tmp_path):
+    (tmp_path / "gbuffers").mkdir()
+    write_gbuffer(tmp_path / "gbuffers/0.npz", group())
+    plain, filtered = (
+        [FrameViews(tmp_path, SPEC, filtered=share).example(0, np.random.default_rng(seed)) for seed in range(6)]
+        for share in (0.0, 1.0)
+    )
+    assert max(np.abs(a[0].astype(int) - b[0]).mean() for a, b in zip(plain, filtered, strict=True)) > 2
+    for (_, labels, _), (_, others, _) in zip(plain, filtered, strict=True):
+        assert all(value.equal(others["person"][name]) for name, value in labels["person"].items())

@@ -30,6 +30,7 @@ from vitruvian.model import MaskedAutoencoder, Model
 from vitruvian.model.vit import resize_position
 from vitruvian.predict.network import outputs_of
 from vitruvian.recipes.embedded import SPEC as MODEL_SPEC
+from vitruvian.synth.appearance.backgrounds import MORE, Backgrounds
 from vitruvian.synth.frames import FrameParams, FrameViews, frame_view
 from vitruvian.tasks.person import Person
 from vitruvian.tasks.person.metric import Tally, match
@@ -151,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--filtered", type=float, default=0.25, help="share of the pictures that go through a random filter")
     parser.add_argument("--pictures", type=int, default=300, help="held-out pictures")
     chosen = parser.parse_args(arguments)
     torch.manual_seed(0)
@@ -163,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluate: Callable[[nn.Module, int], dict[str, float]] = held_out
     model = new_model(TRAINED, *_starts(chosen.start))
     model.backbone.stem.requires_grad_(chosen.start == "none")  # it has seen more than this run shows
-    if not train(config, model, TASKS, FrameViews(chosen.synth, SPEC, SCENES, TASKS), evaluate).finished:
+    views = FrameViews(chosen.synth, SPEC, SCENES, TASKS, chosen.filtered, Backgrounds.load(MORE))
+    if not train(config, model, TASKS, views, evaluate).finished:
         return 1
     print("threshold", export(read_weights(chosen.work), held_out, chosen.work / "person.safetensors"))
     return 0

@@ -19,6 +19,7 @@ from vitruvian.geometry import make_crop, warp
 from vitruvian.synth.appearance import Backgrounds, shapes
 from vitruvian.synth.appearance.compose import render
 from vitruvian.synth.appearance.degrade import degrade
+from vitruvian.synth.appearance.filters import random_filter
 from vitruvian.synth.appearance.layers import gather, whole_frame
 from vitruvian.synth.appearance.view import PART_FLIP
 from vitruvian.synth.things import thing
@@ -63,13 +64,16 @@ DEFAULT = FrameParams()
 class FrameViews:
     """Training examples of whole pictures from the G-buffers below `folder`: an example is made from several of them.
 
-    tasks: what is labelled; `person` and `seg` can be.
+    tasks: what is labelled; `person` and `seg` can be. filtered: share of the pictures that go through a random filter.
+    photos: backgrounds.
     """
 
     folder: Path
     spec: ModelSpec
     params: FrameParams = DEFAULT
     tasks: tuple[Task, ...] = (Person(),)
+    filtered: float = 0.0
+    photos: Backgrounds = field(default_factory=Backgrounds.load, repr=False)
     files: tuple[Path, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,9 +86,11 @@ class FrameViews:
         """A picture with the people of frame `index` and of others drawn by `rng`."""
         count = int(rng.choice(len(self.params.groups), p=np.array(self.params.groups)))
         groups = [self._group(int(i), rng) for i in [index, *rng.integers(len(self.files), size=max(count - 1, 0))][:count]]
-        sample, crop = frame_view(groups, rng, self.spec.size, self.params)
+        sample, crop = frame_view(groups, rng, self.spec.size, self.params, self.photos)
         target = {task.name: task.encode(sample, crop, self.spec) for task in self.tasks}
-        return warp(sample.image, crop), target, sample.key or str(index)
+        filtered = self.filtered > 0 and rng.random() < self.filtered
+        image = random_filter(sample.image, rng) if filtered else sample.image
+        return warp(image, crop), target, sample.key or str(index)
 
     def _group(self, index: int, rng: np.random.Generator) -> GBuffer:
         """Frame `index`; one that is framed for a crop, and so cut on several sides, mostly gives way to another."""
