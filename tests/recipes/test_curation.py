@@ -19,6 +19,7 @@ from vitruvian.recipes.curation import (
     loss_of,
     main,
     split,
+    with_more,
 )  # fmt: skip
 from vitruvian.synth.appearance.backgrounds import Backgrounds
 from vitruvian.synth.marks import PACKAGED, lettering
@@ -28,7 +29,10 @@ from vitruvian.weights.marks import load_marks
 def test_what_is_judged_by_is_not_learned_from() -> None:
     learned, judged = split(Backgrounds.load())
     assert len(judged.photos) >= 10
-    assert not set(learned.names) & set(judged.names)
+    more = with_more(learned)
+    assert len(more.photos) == len(more.names) > len(learned.photos) + 40
+    for names in (learned.names, more.names):
+        assert not set(names) & set(judged.names)
 
 
 def test_examples_are_of_every_kind_and_say_where_their_marks_are() -> None:

@@ -34,7 +34,7 @@ class MarkNet(nn.Module):
         final = nn.Linear(d, len(OUTPUTS))
         nn.init.zeros_(final.weight)
         nn.init.zeros_(final.bias)
-        self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU(), final)
+        self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), final)  # a ReLU died here
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of every place, and of the picture."""

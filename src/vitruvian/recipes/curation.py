@@ -5,9 +5,9 @@ python -m vitruvian.recipes.curation --work runs/marks --synth runs/embedded/syn
 The same command goes on where it was stopped.
 
 Clean pictures are windows of the packaged backgrounds, and, with --synth, synthetic people before them. Every sixth background
-is kept for validation. Fonts are those that come with OpenCV and Pillow, an alphabet drawn at random and, with --fonts, the
-files below a folder. The fonts of DejaVu, two logos and three drawing styles are never learned from, so that
-`benchmarks/curation.py` can judge with them.
+is kept for validation; those of `backgrounds-more` are all learned from. Fonts are those that come with OpenCV and Pillow, an
+alphabet drawn at random and, with --fonts, the files below a folder. The fonts of DejaVu, two logos and three drawing styles
+are never learned from, so that `benchmarks/curation.py` can judge with them.
 Expected figures and hardware: docs/results/curation.md.
 """
 
@@ -37,7 +37,7 @@ from vitruvian.data.images import decode_image
 from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError
 from vitruvian.model.marks import OUTPUTS, STRIDE, MarkNet
-from vitruvian.synth.appearance.backgrounds import Backgrounds
+from vitruvian.synth.appearance.backgrounds import MORE, Backgrounds
 from vitruvian.synth.appearance.degrade import degrade
 from vitruvian.synth.frames import frame_view
 from vitruvian.synth.marks import PACKAGED, Font, caption, draw_as, font_files, lettering, watermark
@@ -70,6 +70,13 @@ def split(photos: Backgrounds) -> tuple[Backgrounds, Backgrounds]:
         Backgrounds(tuple(photos.photos[i] for i in part), tuple(photos.names[i] for i in part)) for part in parts
     )
     return learned, judged
+
+
+def with_more(learned: Backgrounds) -> Backgrounds:
+    """The same and the photos that are for training only."""
+    some, every = Backgrounds.load(), Backgrounds.load(MORE)
+    count = len(some.photos)
+    return Backgrounds(learned.photos + every.photos[count:], learned.names + every.names[count:])
 
 
 @dataclass(frozen=True)
@@ -333,6 +340,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     chosen.work.mkdir(parents=True, exist_ok=True)
     learned, judged = split(Backgrounds.load())
+    learned = with_more(learned)
     people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
     fifth = len(people) // 5
     start = read_marks(chosen.start) if chosen.start else None
