@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -33,6 +34,15 @@ def test_what_is_judged_by_is_not_learned_from() -> None:
     assert len(more.photos) == len(more.names) > len(learned.photos) + 40
     for names in (learned.names, more.names):
         assert not set(names) & set(judged.names)
+
+
+@pytest.mark.parametrize("size", [(288, 288), (384, 512)])
+def test_clean_pictures_are_as_sharp_as_photos(size: tuple[int, int]) -> None:
+    clean, rng = CleanPictures(split(Backgrounds.load())[0]), np.random.default_rng(0)
+    grey = [cv2.cvtColor(clean.draw(rng, size), cv2.COLOR_RGB2GRAY) for _ in range(40)]
+    low, median, high = np.percentile([np.abs(cv2.Laplacian(one, cv2.CV_32F)).mean() for one in grey], (10, 50, 90))
+    assert low < 8 < high < 40, "soft ones and sharp ones, none beyond what photos are"
+    assert 6 < median < 20, "photos at 512 px: 15"
 
 
 def test_examples_are_of_every_kind_and_say_where_their_marks_are() -> None:

@@ -50,8 +50,11 @@ BATCHES = ((288, 20), (448, 8))  # px of a picture and how many: by turns, as ma
 NEVER = "dejavu"  # fonts to judge with
 FILES = 0.7  # of the words, in font files where there are any
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
-COLLAGES = 0.5  # of clean pictures
+COLLAGES = 0.12  # of clean pictures
 SHARPENED = 0.75  # of clean pictures
+SHARP = (13.0, 0.6)  # mean size of the Laplacian that photos have at 512 px, in grey levels: median, and spread of its logarithm
+MOST_SHARPENED = 3.0  # beyond, what is there only gets halos
+UNSPOILT = 0.3  # of clean pictures are saved as they are
 IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
 SEEN = 5.0  # grey levels by which a mark changes what it covers, or nobody sees it
 FEWEST_SEEN = 60  # px; of pictures with less of a mark nothing is said
@@ -87,38 +90,35 @@ class CleanPictures:
     people: tuple[Array, ...] = ()
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
-        """(H, W, 3) uint8, mostly as fine as photos are: what is packaged is small, and enlarged it would be softer than any
-        photo, so that sharpness alone would tell drawings. Hence many are put together of four windows or more, or of one and
-        its mirror images, and most are sharpened."""
+        """(H, W, 3) uint8, mostly as sharp as photos are: what is packaged is small, and enlarged it would be softer than any
+        photo, so that sharpness alone would tell drawings. A few are put together of four windows or more."""
         picture = self._many(rng, size) if rng.random() < COLLAGES else self._turned(rng, size)
         return _sharpened(picture, rng) if rng.random() < SHARPENED else picture
 
     def _many(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
         across = int(rng.integers(2, 1 + max(3, max(size) // 96)))
         cell = (-(-size[0] // across), -(-size[1] // across))
-        if rng.random() < 0.5:
-            one = self._turned(rng, cell)
-            row = [one[:, :: 1 if number % 2 else -1] for number in range(across)]
-            rows = [np.concatenate(row, 1)[:: 1 if number % 2 else -1] for number in range(across)]
-        else:
-            rows = [np.concatenate([self._turned(rng, cell) for _ in range(across)], 1) for _ in range(across)]
+        rows = [np.concatenate([self._turned(rng, cell) for _ in range(across)], 1) for _ in range(across)]
         return np.ascontiguousarray(np.concatenate(rows)[: size[0], : size[1]])
 
     def _turned(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
-        if rng.random() < 0.8:
+        if rng.random() < 0.93:
             return self._window(rng, size)
         return np.ascontiguousarray(np.rot90(self._window(rng, size[::-1]), int(rng.choice([1, 3]))))
 
     def _window(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
-        if self.people and rng.random() < 0.35:
+        if self.people and rng.random() < 0.25:
             person = self.people[int(rng.integers(len(self.people)))]
-            return Backgrounds((person,), ("",)).window(rng, size, (1.0, 1.8))
-        return self.photos.window(rng, size, (1.0, 2.2))
+            return Backgrounds((person,), ("",)).window(rng, size, (1.0, 1.6))
+        return self.photos.window(rng, size, (1.0, 1.6))
 
 
 def _sharpened(picture: Array, rng: np.random.Generator) -> Array:
-    amount, soft = float(rng.uniform(0.5, 5)), cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.8, 2.5)))
-    out: Array = cv2.addWeighted(picture, 1 + amount, soft, -amount, 0)
+    """As sharp as some photo, by an unsharp mask of as much as that takes."""
+    now = float(np.abs(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_32F)).mean())
+    wanted = SHARP[0] * math.exp(SHARP[1] * rng.normal())
+    amount = min(max(wanted / (now + 0.1) - 1, 0.0), MOST_SHARPENED)
+    out: Array = cv2.addWeighted(picture, 1 + amount, cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.8, 1.6))), -amount, 0)
     return out
 
 
@@ -158,8 +158,9 @@ def example(
     kind = str(rng.choice(list(CHANCES), p=list(CHANCES.values())))
     picture, masks = clean.draw(rng, size), np.zeros((2, *size), np.float32)
     before = rng.random() < 0.5  # marks are put on photos that are worse or better than themselves
+    spoilt = degrade if rng.random() > UNSPOILT else _saved
     if before and kind != "artistic":
-        picture = degrade(picture, rng)
+        picture = spoilt(picture, rng)
     if kind != "artistic" and rng.random() < LETTERED:
         picture = lettering(picture, fonts, rng)
     if kind == "watermark":
@@ -172,7 +173,7 @@ def example(
         picture = _drawn(picture, rng)
         if rng.random() < 0.15:
             picture, masks[1] = caption(picture, fonts, rng)
-    return Example(_saved(picture, rng) if before or kind == "artistic" else degrade(picture, rng), kind, masks)
+    return Example(_saved(picture, rng) if before or kind == "artistic" else spoilt(picture, rng), kind, masks)
 
 
 def _drawn(picture: Array, rng: np.random.Generator) -> Array:
