@@ -59,9 +59,9 @@ def predict(
         out: Folder of the results; they mirror the paths below each source.
         boxes: Person boxes instead of the detector: CSV (image,x1,y1,x2,y2[,score]), results of predict, or COCO JSON; of one
             video, CSV with frame,x1,y1,x2,y2[,score][,track], such as its tracks.csv.
-        detector: auto, cascade (person, and the packaged model looks again at every find), person, hog, whole-image (the whole
-            photo is one person), or one of the library transformers that knows people: hub:OWNER/NAME (after `vitruvian
-            models fetch` of the same), or its folder.
+        detector: auto, cascade (person on the photo and its pieces, and the packaged model judges the surest finds), person,
+            hog, whole-image (the whole photo is one person), or one of the library transformers that knows people:
+            hub:OWNER/NAME (after `vitruvian models fetch` of the same), or its folder.
         min_score: Leave out boxes with a lower score, 0 to 1; each detector has its own least score.
         nms: Of two boxes whose intersection over union is above this, keep the surer one.
         max_people: So many of a photo, the surest.
@@ -73,8 +73,8 @@ def predict(
         no_flip_test: One answer only, in half of the time.
         fit: How parts, depth and normal models see a photo: as trained (auto), a crop for each person (affine), the whole
             frame (pad, stretch); lite is the official lite release's way for all models.
-        engine: compile is faster after half a minute of preparation; openvino (extra of this name) is another library on a
-            CPU; pruned leaves out what is far from people: faster, less exact.
+        engine: compile takes half a minute of preparation and is up to a tenth faster; openvino (extra of this name) is
+            another library on a CPU; pruned leaves out what is far from people: faster, less exact.
         draw: Make the overlay picture, or the overlay video with the sound kept.
         json: One JSON line a photo or video on stdout, everything else on stderr.
         overwrite: Do done photos and videos again.
@@ -156,7 +156,8 @@ def evaluate(
 ) -> int:
     """Figures of a model with given boxes, by group and with intervals: on your own labels, on held-out synthetic people.
 
-    Exit code: 0 done, 1 some photos could not be used, 2 wrong usage.
+    The word `model` may be left out; its options: `vitruvian evaluate model --help`. Exit code: 0 done, 1 some photos could not
+    be used, 2 wrong usage.
 
     Args:
         out: Folder of the tables: people.md of your labels, synthetic.md, photos.md of the shared photos, each with its .json.
@@ -738,7 +739,8 @@ def curate(
 ) -> int:
     """Any pile of images -> shards of the people in it, and a ledger that says of every image what became of it and why.
 
-    The same command goes on where it was stopped. `vitruvian curate tune OUT` decides again with other thresholds.
+    The word `run` may be left out; its options: `vitruvian curate run --help`. The same command goes on where it was stopped.
+    `vitruvian curate tune OUT` decides again with other thresholds.
 
     Args:
         sources: Folders (searched recursively), glob patterns, files, shards (*.tar), or lists (.csv .jsonl .parquet) of

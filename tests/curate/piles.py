@@ -104,3 +104,26 @@ class Poison(Redness):
 
 
 RED = f"{__name__}:Redness"
+
+
+class Silent(Redness):
+    """One that answers with nothing."""
+
+    def score(self, batch: list[View]) -> list[Scores]:
+        return [{"red": None} for _ in batch]
+
+
+class Band(Redness):
+    """One that keeps what lies between two values."""
+
+    stages: tuple[Stage, ...] = (Stage("red", (Bound("red", "least", 0.45), Bound("red", "most", 0.52))),)
+
+
+class Somebody(Redness):
+    """One that finds one person everywhere, as surely as the picture is red."""
+
+    stages: tuple[Stage, ...] = (Stage("person", (Bound("person", "above", 0.6),)),)
+
+    def score(self, batch: list[View]) -> list[Scores]:
+        box = {"x1": 0.0, "y1": 0.0, "x2": 310.0, "y2": 310.0}
+        return [{"boxes": [box | {"score": 0.6 if view.pixels[..., 0].mean() < 128 else 0.7}]} for view in batch]

@@ -176,6 +176,29 @@ def test_tune_decides_again_and_writes_the_new_set(pile: Path, tmp_path: Path, c
     assert shards_of(tmp_path / "b") == shards_of(tmp_path / "c")
 
 
+@pytest.mark.parametrize("all_scores", [False, True])
+def test_a_scorer_that_says_nothing_is_named(pile: Path, tmp_path: Path, all_scores: bool) -> None:
+    with pytest.raises(UsageError, match=r"classical gives no red for .* Fix: a number"):
+        curate([str(pile)], tmp_path / "out", Settings(scorers=("piles:Silent",), all_scores=all_scores), workers=0)
+
+
+def test_a_stage_may_bound_a_score_on_both_sides(pile: Path, tmp_path: Path) -> None:
+    curate([str(pile)], tmp_path / "out", Settings(scorers=("piles:Band",), all_scores=True), workers=0)
+    rows = [row for row in read_ledger(tmp_path / "out") if row["stage"] in ("", "red")]
+    assert {row["stage"] for row in rows} == {"", "red"}
+    assert all((0.45 <= row["red"] <= 0.52) == (row["stage"] == "") for row in rows)
+
+
+def test_tune_decides_about_people_as_the_run_did(pile: Path, tmp_path: Path) -> None:
+    limits = Limits(person=0.6, box=300)  # 0.6 is not above it; as float32 it would be
+    curate([str(pile)], tmp_path / "a", Settings(limits, ("piles:Somebody",), all_scores=True), workers=0)
+    assert main(["curate", "tune", str(tmp_path / "a"), "--person-score", "0.6", "--out", str(tmp_path / "b")]) == 0
+    first, again = (read_ledger(tmp_path / name) for name in "ab")
+    told = ("decision", "person", "people")
+    assert [[row[name] for name in told] for row in first] == [[row[name] for name in told] for row in again]
+    assert {row["person"] for row in first if row["person"] is not None} == {0.6, 0.7}
+
+
 def test_tune_does_not_guess_scores(reference: Path) -> None:
     assert main(["curate", "tune", str(reference), "--min-side", "90"]) == 2
 

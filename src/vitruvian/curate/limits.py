@@ -13,6 +13,7 @@ FETCH, READ, DUPLICATE, PACK = "fetch", "decode", "duplicate", "pack"  # stages 
 UNREAD = (FETCH, READ)
 PERSON = "person"
 SIGNS = {"least": ">=", "most": "<=", "above": ">"}
+DIGITS = 4  # of scores: what the last bits say depends on the machine
 
 
 class Bound(NamedTuple):
@@ -96,9 +97,12 @@ class Limits:
 
 
 def count_people(row: dict[str, Any], limits: Limits) -> None:
-    """From its boxes into a row: the best score of a large enough box (0 if none is), and how many people count."""
+    """From its boxes into a row: the best score of a large enough box (0 if none is), and how many people count.
+
+    The ledger holds the scores of boxes as float32: rounded again, they decide as they did when they were measured.
+    """
     boxes: Sequence[Mapping[str, float]] | None = row.get("boxes")
     if boxes is not None:
-        large = [b["score"] for b in boxes if min(b["x2"] - b["x1"], b["y2"] - b["y1"]) > limits.box]
+        large = [round(b["score"], DIGITS) for b in boxes if min(b["x2"] - b["x1"], b["y2"] - b["y1"]) > limits.box]
         row[PERSON] = max(large, default=0.0)
         row["people"] = sum(score > limits.person for score in large)

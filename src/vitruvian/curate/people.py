@@ -10,8 +10,8 @@ from vitruvian.curate.limits import PERSON, Stage
 from vitruvian.curate.scorer import Scores, View
 from vitruvian.curate.settings import Settings
 from vitruvian.device import choose_compute
-from vitruvian.predict.detect import choose_detector, detect_many
-from vitruvian.predict.selection import Selection
+from vitruvian.predict.detect import WholeImage, choose_detector, detect_many
+from vitruvian.predict.selection import USUAL, Selection
 
 LEAST = 0.05  # of the score; fainter finds are not recorded
 MOST = 64  # people of one image that are recorded, the surest
@@ -20,11 +20,12 @@ MOST = 64  # people of one image that are recorded, the surest
 class People:
     """Any detector of `vitruvian predict`. On a CPU every image passes alone: what is said of it hangs on no other."""
 
-    cost = 40.0
+    cost = 940.0  # of the packaged detector; others are cheaper
 
     def __init__(self, settings: Settings) -> None:
         compute = choose_compute(settings.device, "fp32")
-        selection = Selection(min_score=LEAST, max_people=MOST) if settings.detector != "hog" else Selection(max_people=MOST)
+        alone = settings.detector == WholeImage.name  # one person with nothing to choose from
+        selection = USUAL if alone else Selection(min_score=LEAST, max_people=MOST)
         self._detector = choose_detector(settings.detector, compute, selection)
         self._alone = compute.device.type == "cpu"
         self.model = f"{self._detector.name} {(self._detector.weights or '')[:12]}".strip()

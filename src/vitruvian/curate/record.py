@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from vitruvian.curate.limits import DIGITS
 from vitruvian.errors import InputError, UsageError, VitruvianError
 
 try:
@@ -28,7 +29,6 @@ PEOPLE = {"person": pa.float64(), "people": pa.int32(), "boxes": pa.list_(BOX)}
 HEAD = {"index": pa.int64(), "source": pa.string(), "decision": pa.string(), "stage": pa.string(), "reason": pa.string(),
         "duplicate_of": pa.string(), "distance": pa.int32()}  # fmt: skip
 TAIL = {"shard": pa.string(), "key": pa.string(), "path": pa.string(), "start": pa.int64()}
-DIGITS = 4  # of scores: what the last bits say depends on the machine
 
 
 def input_schema() -> Any:

@@ -20,7 +20,7 @@ from vitruvian.curate.cluster import left_over, perform_on_ray
 from vitruvian.curate.decide import KEPT, Verdict, decide, share_scores
 from vitruvian.curate.fetch import Fetcher, Manners, fetch, is_url
 from vitruvian.curate.inputs import list_inputs
-from vitruvian.curate.limits import PACK
+from vitruvian.curate.limits import PACK, Stage
 from vitruvian.curate.place import Place
 from vitruvian.curate.pool import Task, perform
 from vitruvian.curate.record import (
@@ -75,7 +75,8 @@ def curate(
 ) -> Outcome:
     """Curate `sources` into `out`; the same call goes on where one was stopped. UsageError for wrong words."""
     place = Place(out)
-    models = [{"model": scorer.model, "milliseconds": scorer.cost} for scorer in make_scorers(settings)]  # wrong names speak up
+    scorers = make_scorers(settings)  # wrong names speak up
+    models, costs = [{"model": scorer.model} for scorer in scorers], {scorer.model: scorer.cost for scorer in scorers}
     told = {"sources": [str(s) for s in sources], **settings.as_json(), "models": models}
     with place.alone():
         found = [list_inputs(sources, out)] if place.told() is None else []  # wrong sources must not make the folder a run's
@@ -86,7 +87,7 @@ def curate(
         run.listing(lambda: found.pop() if found else list_inputs(sources, out))  # as large as the rows: not held twice
         found.clear()
         stages = run.finish(run.measure(run.listed()))
-        place.tell(told | {"stages": stages})
+        place.tell(told | {"stages": stages, "milliseconds": costs})
         place.clear()
     return Outcome(stages)
 
@@ -127,7 +128,7 @@ class Run:
         for row, looks in zip(rows, self._do("look", rows, look_schema(), CHUNK), strict=True):
             row |= looks
         stages = stages_of(self.settings)
-        scores = [bound.score for stage in stages for bound in stage.bounds]
+        scores = columns_of(stages)
         todo = [row["index"] for row in rows if not row["stage"]] if self.settings.all_scores else self._open(rows)
         number = 0
         while todo:
@@ -145,7 +146,7 @@ class Run:
         """Decide, write the shards, then the ledger; returns how many images each stage has taken."""
         stages = stages_of(self.settings)
         verdicts = [v or KEPT for v in decide(rows, self.settings.limits, stages).verdicts]
-        scores = [bound.score for stage in stages for bound in stage.bounds]
+        scores = columns_of(stages)
         kept = [row for row, v in zip(rows, verdicts, strict=True) if v == KEPT]
         packed = {row["index"]: row for row in self._do("pack", kept, pack_schema(), self.settings.shard_size)}
         ledger = (ledger_row(row, v, rows, packed.get(row["index"])) for row, v in zip(rows, verdicts, strict=True))
@@ -185,6 +186,11 @@ def finished_before(place: Place, told: dict[str, Any]) -> Outcome:
     place.tell(told | {"stages": stages})
     place.clear()
     return Outcome(stages, before=True)
+
+
+def columns_of(stages: Sequence[Stage]) -> list[str]:
+    """Scores that decide, each once."""
+    return list(dict.fromkeys(bound.score for stage in stages for bound in stage.bounds))
 
 
 def ledger_row(row: Row, verdict: Verdict, rows: Sequence[Row], packed: Row | None) -> Row:

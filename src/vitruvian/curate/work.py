@@ -20,6 +20,7 @@ from vitruvian.curate.looks import looks_of
 from vitruvian.curate.record import HEAD, TAIL, Row, rounded, unwritable
 from vitruvian.curate.scorer import Scorer, View
 from vitruvian.curate.settings import Settings, make_scorers
+from vitruvian.errors import UsageError
 from vitruvian.predict.images import from_pillow
 
 BATCH = 16  # views that a scorer is handed at once
@@ -103,9 +104,21 @@ def _score(inputs: Sequence[Row], scorers: Sequence[Scorer], settings: Settings,
         for place, told in zip(views, scorer.score(list(views.values())) if views else [], strict=True):
             rows[place] |= told
             count_people(rows[place], settings.limits)
+            _check_answer(scorer, rows[place], inputs[place])
         if not settings.all_scores:
             views = {p: v for p, v in views.items() if not any(stage.failed(rows[p]) for stage in scorer.stages)}
     return [rounded(row) for row in rows]
+
+
+def _check_answer(scorer: Scorer, row: Row, one: Row) -> None:
+    """UsageError where a score is missing that decides: the image would stay open for ever."""
+    for stage in scorer.stages:
+        for bound in stage.bounds:
+            if row.get(bound.score) is None:
+                raise UsageError(
+                    f"scorer {scorer.model} gives no {bound.score} for {one['source']}. Fix: a number for every image,"
+                    " nan where it is not known: such an image is dropped."
+                )
 
 
 def _again(one: Row) -> Opened:

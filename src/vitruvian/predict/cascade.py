@@ -86,6 +86,8 @@ def read_judge(path: Path = FILE) -> Judge:
         judge = Judge(**tupled)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path} is no judge of finds: {error}. Fix: pip install --force-reinstall vitruvian") from error
+    if not (isinstance(judge.threshold, (int, float)) and 0 <= judge.threshold <= 1):
+        raise WeightsError(f"{path}: threshold {judge.threshold}. Allowed: 0 to 1. Fix: python -m vitruvian.recipes.cascade")
     wrong = [name for name in ("mean", "spread", "linear", "square") if len(getattr(judge, name)) != len(FIGURES)]
     if wrong:
         raise WeightsError(f"{path}: {wrong[0]} must have {len(FIGURES)} numbers. Fix: python -m vitruvian.recipes.cascade")

@@ -27,7 +27,7 @@ from vitruvian.geometry import iou_matrix, nms
 from vitruvian.predict.cascade import FIGURES, FINDER, FITTED, MODEL, Judge, look, moved
 from vitruvian.predict.finder import Finder
 from vitruvian.predict.network import Network
-from vitruvian.recipes.detector import SCENES, SPEC
+from vitruvian.recipes.detector import SCENES, SPEC, checked_threshold
 from vitruvian.synth.frames import FrameViews, frame_view
 from vitruvian.tasks.person.metric import IOU, Tally, match
 from vitruvian.types import Array
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cv2.setNumThreads(1)
     judge = fit(list(gather(chosen.synth, chosen.pictures, LEARNED, chosen.dtype)))
     held_out = list(gather(chosen.held_out, chosen.judged, JUDGED, chosen.dtype))
-    judge = replace(judge, threshold=round(tally(held_out, judge).best()[0], 3))
+    judge = replace(judge, threshold=checked_threshold(tally(held_out, judge)))
     judge.write(chosen.out)
     for name, one in (("detector alone", tally(held_out, None)), ("with the second look", tally(held_out, judge))):
         threshold, recall, precision = one.best()

@@ -52,10 +52,11 @@ FILES = 0.7  # of the words, in font files where there are any
 GIVEN_AWAY = 0.04  # share of clean validation pictures above each line
 COLLAGES = 0.12  # of clean pictures
 SHARPENED = 0.75  # of clean pictures
-SHARP = (13.0, 0.6)  # mean size of the Laplacian that photos have at 512 px, in grey levels: median, and spread of its logarithm
+SHARP = (13.0, 0.6)  # mean size of photos' Laplacian at 512 px, in grey levels: median, and spread of the logarithm
 MOST_SHARPENED = 3.0  # beyond, what is there only gets halos
+OF_PEOPLE = 0.25  # of clean windows, where there are pictures of synthetic people
 UNSPOILT = 0.3  # of clean pictures are saved as they are
-IGNORED = 0.02  # a place of which less than this share is marked teaches nothing
+IGNORED = 0.02  # a place with a mark on less than this share of it teaches nothing; twice as much is called marked
 SEEN = 5.0  # grey levels by which a mark changes what it covers, or nobody sees it
 FEWEST_SEEN = 60  # px; of pictures with less of a mark nothing is said
 SAVED = 200  # steps between checkpoints, from which the same command goes on
@@ -84,7 +85,7 @@ def with_more(learned: Backgrounds) -> Backgrounds:
 
 @dataclass(frozen=True)
 class CleanPictures:
-    """Pictures without marks: windows of backgrounds, a third of them pictures of synthetic people where there are any."""
+    """Pictures without marks: windows of backgrounds, and at times of pictures of synthetic people."""
 
     photos: Backgrounds
     people: tuple[Array, ...] = ()
@@ -107,7 +108,7 @@ class CleanPictures:
         return np.ascontiguousarray(np.rot90(self._window(rng, size[::-1]), int(rng.choice([1, 3]))))
 
     def _window(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
-        if self.people and rng.random() < 0.25:
+        if self.people and rng.random() < OF_PEOPLE:
             person = self.people[int(rng.integers(len(self.people)))]
             return Backgrounds((person,), ("",)).window(rng, size, (1.0, 1.6))
         return self.photos.window(rng, size, (1.0, 1.6))
@@ -118,7 +119,8 @@ def _sharpened(picture: Array, rng: np.random.Generator) -> Array:
     now = float(np.abs(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_32F)).mean())
     wanted = SHARP[0] * math.exp(SHARP[1] * rng.normal())
     amount = min(max(wanted / (now + 0.1) - 1, 0.0), MOST_SHARPENED)
-    out: Array = cv2.addWeighted(picture, 1 + amount, cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.8, 1.6))), -amount, 0)
+    soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.8, 1.6)))
+    out: Array = cv2.addWeighted(picture, 1 + amount, soft, -amount, 0)
     return out
 
 
@@ -238,7 +240,7 @@ def _tensors(one: Example) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def loss_of(places: Tensor, pictures: Tensor, shares: Tensor, kinds: Tensor) -> Tensor:
-    """Of places (a little marked ones do not count), of pictures, and of being drawn everywhere."""
+    """Of places (watermark and text; see IGNORED), and of pictures."""
     wanted = (shares > 2 * IGNORED).float()
     counted = ((shares <= 1e-3) | (shares > IGNORED)).float() * torch.where(shares.flip(1) > 0, OTHER, 1.0)
     local = F.binary_cross_entropy_with_logits(places[:, :2], wanted, weight=counted)
@@ -342,13 +344,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen.work.mkdir(parents=True, exist_ok=True)
     learned, judged = split(Backgrounds.load())
     learned = with_more(learned)
-    people = people_pictures(chosen.synth, chosen.people, learned, 1) if chosen.synth else ()
-    fifth = len(people) // 5
+    shown, others = (people_pictures(chosen.synth, count, photos, seed) if chosen.synth else () for count, photos, seed in
+                     ((chosen.people * 4 // 5, learned, 1), (chosen.people // 5, judged, 2)))  # fmt: skip
     start = read_marks(chosen.start) if chosen.start else None
     plan = Plan(chosen.steps, chosen.lr, chosen.workers, chosen.seed, start.hash if start else "")
     fonts = fonts_of(chosen.fonts)
-    net = fit(CleanPictures(learned, people[fifth:]), fonts, plan, chosen.work / "checkpoints", start.net if start else None)
-    lines, found = judge(net, CleanPictures(judged, people[:fifth]), fonts, chosen.pictures, 5)
+    net = fit(CleanPictures(learned, shown), fonts, plan, chosen.work / "checkpoints", start.net if start else None)
+    lines, found = judge(net, CleanPictures(judged, others), fonts, chosen.pictures, 5)
     print(json.dumps({"lines": lines, "found": found}))
     told = {"recipe": "curation", "steps": chosen.steps, "data": "packaged backgrounds and marks made by this package, CC0"}
     save_marks(chosen.work / "marks.safetensors", Marks(net, lines), told)

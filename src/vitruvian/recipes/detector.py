@@ -117,13 +117,21 @@ def kept(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if not name.startswith("heads.seg.")}
 
 
+def checked_threshold(tally: Tally) -> float:
+    """Of the best F1. UsageError where nobody was found, so that there is none."""
+    threshold = tally.best()[0]
+    if not np.isfinite(threshold):
+        raise UsageError(f"nothing scores {LOWEST} or more on the held-out pictures. Fix: more --steps, or more pictures.")
+    return round(threshold, 3)
+
+
 def export(state: dict[str, Tensor], held_out: HeldOut, out: Path) -> float:
     """Write the weights with the threshold of the best F1 on held-out pictures; returns it."""
     stored = eight_bits.restore(eight_bits.shrink(kept(state)))  # as it will be read
     model = Model(SPEC).eval()
     model.load_state_dict(stored)
     with torch.inference_mode():
-        threshold = round(held_out.tally(model).best()[0], 3)
+        threshold = checked_threshold(held_out.tally(model))
     head = replace(SPEC.heads[0], options={**SPEC.heads[0].options, "threshold": threshold})
     packaged = Model(SPEC.with_heads(head))
     packaged.load_state_dict(stored)

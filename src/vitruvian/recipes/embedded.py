@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,6 +122,11 @@ class SynthViews:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides their looks beside the frames, for a run that is resumed."""
+        return {"nobody": self.nobody, "filtered": self.filtered, "photos": len(self.photos.photos)}
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """One person of frame `index`, seen anew, or by chance nobody. A share of 0 draws nothing from `rng`."""

@@ -8,8 +8,9 @@ border of the new. Things may stand among them, which are drawn alike and are no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,11 @@ class FrameViews:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides their looks beside the frames, for a run that is resumed."""
+        return {"params": asdict(self.params), "filtered": self.filtered, "photos": len(self.photos.photos)}
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """A picture with the people of frame `index` and of others drawn by `rng`."""

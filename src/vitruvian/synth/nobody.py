@@ -25,6 +25,7 @@ OVERLAP = 0.25  # IoU with somebody from which a crop is of that person
 FILLED = 0.3  # share of the box that people's pixels may take
 SIDES = (0.12, 1.0)  # longer side of a box, of the picture's
 THING = 0.5  # chance that a box is drawn around a thing
+NARROWEST = 8.0  # px of a box's shorter side in the picture
 
 
 def nobody_view(
@@ -63,6 +64,8 @@ def _framing(frame: GBuffer, people: Array, boxes: Array, count: int, things: in
     for _ in range(TRIES):
         box = _around_thing(frame, count + 1 + int(rng.integers(things)), rng) if things and rng.random() < THING else None
         box = _anywhere(rng) if box is None else box
+        if (box[2:] - box[:2]).min() < NARROWEST:
+            continue
         x0, y0, x1, y1 = box.astype(int)
         if iou_matrix(box[None], boxes).max(initial=0) < OVERLAP and (people[y0 : y1 + 1, x0 : x1 + 1] > 0).mean() <= FILLED:
             return box
@@ -77,7 +80,7 @@ def _around_thing(frame: GBuffer, number: int, rng: np.random.Generator) -> Arra
     box = np.array([columns.min(), rows.min(), columns.max(), rows.max()], np.float32)
     side = box[2:] - box[:2]
     box = _clipped(box + rng.normal(0, 0.12, 4) * np.tile(side, 2))
-    return box if (box[2:] - box[:2]).min() >= 8 else None
+    return box if (box[2:] - box[:2]).min() >= NARROWEST else None
 
 
 def _anywhere(rng: np.random.Generator) -> Array:

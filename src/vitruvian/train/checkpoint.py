@@ -10,7 +10,7 @@ import random
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -159,16 +159,21 @@ def set_random_state(state: Mapping[str, Any]) -> None:
         torch.mps.set_rng_state(state["mps"])
 
 
-def identity(config: TrainConfig, model: nn.Module, tasks: Sequence[Objective], examples: int, dtype: str) -> dict[str, Any]:
-    """Everything that decides the result, as plain data; what may differ on resume is left out."""
+def identity(config: TrainConfig, model: nn.Module, tasks: Sequence[Objective], examples: Sized, dtype: str) -> dict[str, Any]:
+    """Everything that decides the result, as plain data; what may differ on resume is left out.
+
+    examples: their number, and what they say of themselves where they have `identity`, a mapping of plain data.
+    """
     settings = {name: value for name, value in config.to_dict().items() if name not in FREE}
     described = {task.name: asdict(cast(Any, task)) if is_dataclass(task) else repr(task) for task in tasks}
-    record = {
+    record: dict[str, Any] = {
         "config": {**settings, "dtype": dtype},
         "model": asdict(cast(Any, model).spec),
         "tasks": described,
-        "examples": examples,  # the order hangs on it
+        "examples": len(examples),  # the order hangs on it
     }
+    if hasattr(examples, "identity"):
+        record["views"] = examples.identity
     return cast(dict[str, Any], json.loads(json.dumps(record, default=str)))
 
 

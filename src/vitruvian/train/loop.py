@@ -113,7 +113,7 @@ class _Run:
         )  # fmt: skip
         self.checkpoints = Checkpoints(config.folder / "checkpoints", config.keep, report=self._notice)
         self.sharded = Sharded(self.checkpoints.folder, place, config.keep, self._notice) if place.ranks > 1 else None
-        self.identity = identity(config, model, tasks, len(examples), self.compute.dtype_name)
+        self.identity = identity(config, model, tasks, examples, self.compute.dtype_name)
         self.step, self.best, self.skipped = 0, cast(float | None, None), 0
         self.sums: dict[str, float] = {}
         self.counts = 0

@@ -132,8 +132,8 @@ def control_in_words(results: Results) -> Iterator[str]:
     if None in won.values():
         return
     better, worse = ([task for task, gain in won.items() if gain is not None and (gain > 0) == side] for side in (True, False))
-    yield f"- **At equal cost** (seed {SEEDS[0]} alone), pretraining beats as many operations spent on labelled views for"
-    yield f"  {', '.join(better) or 'no task'}; it does not for {', '.join(worse) or 'none'}."
+    yield f"- **At equal cost** (seed {SEEDS[0]} alone) pretraining does better than more labelled views for"
+    yield f"  {', '.join(better) or 'no task'}, and worse for {', '.join(worse) or 'none'}."
 
 
 def beware(compared: Mapping[str, Any], blind: Mapping[str, float]) -> Iterator[str]:
