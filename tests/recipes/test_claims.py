@@ -231,7 +231,7 @@ def test_negative_results_are_reported_as_such(tmp_path):
     text, told = write(tmp_path, {**runs, "small-random-1": 0.4, "large-random-1": 0.7})
     assert "(a) pretraining helps**: does not hold for pose, parts, depth, normals." in text
     assert "(b) larger is better, twice**: holds for pose, parts, depth, normals." in text
-    assert "no task; it does not for pose, parts, depth, normals" in text
+    assert "no task, and worse for pose, parts, depth, normals" in text
     assert all(claim["gains"]["1"] == pytest.approx(-0.05) for claim in told["claims"]["pretraining"].values())
 
 
