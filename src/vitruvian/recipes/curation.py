@@ -56,6 +56,7 @@ SHARP = (13.0, 0.6)  # mean size of photos' Laplacian at 512 px, in grey levels:
 MOST_SHARPENED = 3.0  # beyond, what is there only gets halos
 OF_PEOPLE = 0.25  # of clean windows, where there are pictures of synthetic people
 UNSPOILT = 0.3  # of clean pictures are saved as they are
+SMOOTHED = 0.35  # of photos, as telephones do: smoothness alone must not tell drawings
 IGNORED = 0.02  # a place with a mark on less than this share of it teaches nothing; twice as much is called marked
 SEEN = 5.0  # grey levels by which a mark changes what it covers, or nobody sees it
 FEWEST_SEEN = 60  # px; of pictures with less of a mark nothing is said
@@ -161,6 +162,8 @@ def example(
     picture, masks = clean.draw(rng, size), np.zeros((2, *size), np.float32)
     before = rng.random() < 0.5  # marks are put on photos that are worse or better than themselves
     spoilt = degrade if rng.random() > UNSPOILT else _saved
+    if kind != "artistic" and rng.random() < SMOOTHED:
+        picture = _smoothed(picture, rng)
     if before and kind != "artistic":
         picture = spoilt(picture, rng)
     if kind != "artistic" and rng.random() < LETTERED:
@@ -176,6 +179,13 @@ def example(
         if rng.random() < 0.15:
             picture, masks[1] = caption(picture, fonts, rng)
     return Example(_saved(picture, rng) if before or kind == "artistic" else spoilt(picture, rng), kind, masks)
+
+
+def _smoothed(picture: Array, rng: np.random.Generator) -> Array:
+    """Flat where it was nearly flat, and as sharp at edges, by less than any drawing style does."""
+    for _ in range(int(rng.integers(1, 3))):
+        picture = cv2.bilateralFilter(picture, 5, float(rng.uniform(8, 25)), 5)
+    return _sharpened(picture, rng) if rng.random() < 0.5 else picture
 
 
 def _drawn(picture: Array, rng: np.random.Generator) -> Array:
