@@ -1,6 +1,7 @@
 """How well curation tells what to keep: on made pictures with marks that were never learned from, and on real photos.
 
 python benchmarks/curation.py made --fonts /usr/share/fonts --synth runs/geo-a [--count 2000] [--sheet FILE.png]
+                                    [--weights FILE] [--lines WATERMARK TEXT ARTISTIC]
 python benchmarks/curation.py real --shared ../shared/data --work runs/curated
 
 `made`: the backgrounds that the recipe `curation` has kept for validation, and synthetic people of other geometry; half of the
@@ -16,6 +17,7 @@ import json
 import math
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -33,7 +35,7 @@ from vitruvian.synth.marks import caption, draw_as, font_files, watermark
 from vitruvian.synth.marks.logos import JUDGED as OTHER_LOGOS
 from vitruvian.synth.marks.styles import JUDGED
 from vitruvian.types import Array
-from vitruvian.weights.marks import load_marks
+from vitruvian.weights.marks import PACKAGED, load_marks
 
 LIMIT = 0.5
 
@@ -64,7 +66,8 @@ def judged_example(clean: CleanPictures, fonts: tuple[str, ...], rng: np.random.
 
 
 def made(chosen: argparse.Namespace) -> None:
-    marks, rng = load_marks(), np.random.default_rng(2026)
+    marks, rng = load_marks(chosen.weights), np.random.default_rng(2026)
+    marks = replace(marks, offsets=tuple(chosen.lines)) if chosen.lines else marks
     _, photos = split(Backgrounds.load())
     people = people_pictures(chosen.synth, 150, photos, 9) if chosen.synth else ()
     clean, fonts = CleanPictures(photos, people), font_files(chosen.fonts)
@@ -148,6 +151,8 @@ def main() -> int:
     one.add_argument("--synth", type=Path)
     one.add_argument("--count", type=int, default=2000)
     one.add_argument("--sheet", type=Path)
+    one.add_argument("--weights", type=Path, default=PACKAGED)
+    one.add_argument("--lines", type=float, nargs=3, help="logits above which a mark is called, instead of the file's own")
     one.set_defaults(run=made)
     two = verbs.add_parser("real")
     two.add_argument("--shared", type=Path, required=True)

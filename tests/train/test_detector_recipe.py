@@ -9,7 +9,8 @@ import torch
 
 from vitruvian.errors import UsageError
 from vitruvian.model import Model
-from vitruvian.recipes.detector import SPEC, kept, new_model
+from vitruvian.recipes.detector import SPEC, checked_threshold, kept, new_model
+from vitruvian.tasks.person.metric import Tally
 from vitruvian.types import HeadSpec
 
 SMALL = replace(SPEC, dim=32, depth=2, heads_attn=2, mlp=64, size=(64, 64))
@@ -62,3 +63,9 @@ def test_it_goes_on_beside_parts_that_the_other_has_not() -> None:
 def test_a_start_with_another_stem_is_refused() -> None:
     with pytest.raises(UsageError, match=r"not of the shape.*stem"):
         new_model(SMALL, Model(replace(TRUNK, stem="patch")))
+
+
+def test_nobody_found_is_no_threshold() -> None:
+    with pytest.raises(UsageError, match=r"nothing scores 0\.02 or more"):
+        checked_threshold(Tally(people=3))
+    assert checked_threshold(Tally([0.9, 0.1], [True, False], 1)) == 0.9

@@ -231,3 +231,15 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_one_loads(whole: Path,
     assert not third.is_symlink() and read_weights(tmp_path)
     assert train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate).finished
     assert_same_run(whole, tmp_path)
+
+
+def test_a_resume_with_other_views_is_refused(tmp_path: Path) -> None:
+    class Views(Pictures):
+        identity: dict[str, Any]
+
+    first, other = Views(), Views()
+    first.identity, other.identity = {"filtered": 0.0}, {"filtered": 0.35}
+    few = settings(tmp_path / "run", steps=4, checkpoint_every=1, evaluate_every=1)
+    train(few, model(), [BRIGHT], first, evaluate)
+    with pytest.raises(UsageError, match=r"views\.filtered: 0\.0 in the checkpoint, 0\.35 now"):
+        train(few, model(), [BRIGHT], other, evaluate)

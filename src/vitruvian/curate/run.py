@@ -82,7 +82,7 @@ def curate(
         found = [list_inputs(sources, out)] if place.told() is None else []  # wrong sources must not make the folder a run's
         place.begin(told)
         if place.finished:
-            return finished_before(place, told)
+            return finished_before(place, told | {"milliseconds": costs})
         run = Run(place, settings, workers, patience, console, manners, ray)
         run.listing(lambda: found.pop() if found else list_inputs(sources, out))  # as large as the rows: not held twice
         found.clear()
