@@ -34,6 +34,7 @@ def test_figures_by_hand():
     assert (figures["recall_large"], figures["precision_large"]) == (0.5, 0.5)
     assert (figures["best_recall_large"], figures["best_precision_large"]) == (0.5, 1.0)
     assert figures["best_threshold_large"] == pytest.approx(0.9)
+    assert figures["recall_when_precise_large"] == 0.5
     assert figures["false_per_empty_photo"] == 0.5
     assert figures["false_per_empty_photo_best"] == 0.5
 
@@ -42,5 +43,5 @@ def test_nothing_found_is_a_figure_too():
     figures = detection_figures([(IMAGE, photo([person()]).record)], lambda _: [], [IMAGE])
     assert figures["recall_large"] == 0
     assert np.isnan(figures["precision_large"])
-    assert figures["ap50_large"] == 0
+    assert figures["ap50_large"] == figures["recall_when_precise_large"] == 0
     assert figures["false_per_empty_photo"] == 0

@@ -10,6 +10,8 @@ import numpy as np
 from vitruvian.tasks.person.metric import LARGE, Tally, match
 from vitruvian.types import Array, ImageRecord, Person
 
+PRECISE = 0.6
+
 Detect: TypeAlias = Callable[[Array], Sequence[Person]]
 
 
@@ -36,7 +38,8 @@ def _bounds(mask: Array) -> Array:
 def detection_figures(
     photos: Iterable[tuple[Array, ImageRecord]], detect: Detect, empty: Iterable[Array] = (), threshold: float | None = None
 ) -> dict[str, float]:
-    """Recall and precision at IoU 0.5 of everything found (or of scores >= threshold), and of the best F1; AP50.
+    """Recall and precision at IoU 0.5 of everything found (or of scores >= threshold), and of the best F1; AP50; the recall
+    that is to be had at a precision of PRECISE.
 
     For people of 100 px and more (`_large`) and of any size; false boxes for each of the `empty` photos, at both thresholds.
 
@@ -56,6 +59,7 @@ def detection_figures(
         out |= {f"people{suffix}": tally.people, f"recall{suffix}": recall, f"precision{suffix}": precision}
         out |= {f"ap50{suffix}": tally.average_precision(), f"best_threshold{suffix}": best}
         out |= {f"best_recall{suffix}": best_recall, f"best_precision{suffix}": best_precision}
+        out[f"recall_when_precise{suffix}"] = tally.recall_at(PRECISE)
     if nobody:
         out["false_per_empty_photo"] = float(np.mean([(scores >= lowest).sum() for scores in nobody]))
         out["false_per_empty_photo_best"] = float(np.mean([(s >= out["best_threshold_large"]).sum() for s in nobody]))

@@ -73,6 +73,13 @@ class Tally:
         recall = hits / self.people if self.people else float("nan")
         return recall, hits / int(taken.sum()) if taken.any() else float("nan")
 
+    def recall_at(self, precision: float) -> float:
+        """The highest recall of a threshold whose precision is at least this; 0 where there is none, NaN without people."""
+        if not self.people:
+            return float("nan")
+        _, recall, precise = self.curve()
+        return float(recall[precise >= precision].max(initial=0))
+
     def best(self) -> tuple[float, float, float]:
         """Threshold, recall and precision of the highest F1; NaN without detections."""
         scores, recall, precision = self.curve()
