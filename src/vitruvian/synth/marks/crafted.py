@@ -69,7 +69,8 @@ def knife(photo: Array, rng: np.random.Generator) -> Array:
     """Slabs of paint with hard edges, one over another."""
     height, width = photo.shape[:2]
     soft = cv2.blur(photo, (5, 5))
-    out, reach = soft.copy(), rng.uniform(4, 11)
+    out: Array = soft.copy()
+    reach = rng.uniform(4, 11)
     for y, x in rng.integers(0, (height, width), (int(height * width / reach**2 * 1.5), 2)):
         angles = np.sort(rng.uniform(0, 2 * np.pi, 4))
         corners = np.stack([np.cos(angles), np.sin(angles)], 1) * reach * rng.uniform(0.5, 1.2, (4, 1)) + (x, y)
