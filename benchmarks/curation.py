@@ -1,7 +1,7 @@
 """How well curation tells what to keep: on made pictures with marks that were never learned from, and on real photos.
 
 python benchmarks/curation.py made --fonts /usr/share/fonts --synth runs/geo-a [--count 2000] [--sheet FILE.png]
-                                    [--weights FILE] [--lines WATERMARK TEXT ARTISTIC]
+                                    [--weights FILE] [--limits WATERMARK TEXT ARTISTIC]
 python benchmarks/curation.py real --shared ../shared/data --work runs/curated
 
 `made`: the backgrounds that the recipe `curation` has kept for validation, and synthetic people of other geometry; half of the
@@ -17,7 +17,6 @@ import json
 import math
 import sys
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -66,8 +65,7 @@ def judged_example(clean: CleanPictures, fonts: tuple[str, ...], rng: np.random.
 
 
 def made(chosen: argparse.Namespace) -> None:
-    marks, rng = load_marks(chosen.weights), np.random.default_rng(2026)
-    marks = replace(marks, offsets=tuple(chosen.lines)) if chosen.lines else marks
+    marks, rng, limits = load_marks(chosen.weights), np.random.default_rng(2026), dict(zip(OUTPUTS, chosen.limits, strict=True))
     _, photos = split(Backgrounds.load())
     people = people_pictures(chosen.synth, 150, photos, 9) if chosen.synth else ()
     clean, fonts = CleanPictures(photos, people), font_files(chosen.fonts)
@@ -80,9 +78,9 @@ def made(chosen: argparse.Namespace) -> None:
         kind = str(rng.choice(kinds, p=chances))
         picture = judged_example(clean, fonts, rng, kind)
         scores = marks.scores(picture)
-        kept[kind].append(all(score <= LIMIT for score in scores.values()))
+        kept[kind].append(all(score <= limits[name] for name, score in scores.items()))
         for name, score in scores.items():
-            own[f"{kind} -> {name}"].append(score > LIMIT)
+            own[f"{kind} -> {name}"].append(score > limits[name])
         wrong = kept[kind][-1] != (kind == "clean")
         tiles[f"{kind} {'wrong' if wrong else 'right'}"].append(picture[:384, :384][::2, ::2])
     right, all_kept = sum(kept["clean"]), sum(sum(values) for values in kept.values())
@@ -152,7 +150,8 @@ def main() -> int:
     one.add_argument("--count", type=int, default=2000)
     one.add_argument("--sheet", type=Path)
     one.add_argument("--weights", type=Path, default=PACKAGED)
-    one.add_argument("--lines", type=float, nargs=3, help="logits above which a mark is called, instead of the file's own")
+    one.add_argument("--limits", type=float, nargs=3, default=[LIMIT] * 3, metavar=("WATERMARK", "TEXT", "ARTISTIC"),
+                     help="as --max-watermark, --max-text and --max-artistic of vitruvian curate")  # fmt: skip
     one.set_defaults(run=made)
     two = verbs.add_parser("real")
     two.add_argument("--shared", type=Path, required=True)

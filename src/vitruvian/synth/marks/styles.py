@@ -7,7 +7,6 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from vitruvian.synth.marks.crafted import engraving, glass, knife, pixels, stitches, tiles
 from vitruvian.synth.marks.painted import (
     as_bytes,
     kuwahara,
@@ -205,8 +204,7 @@ def hatching(photo: Array, rng: np.random.Generator) -> Array:
 LEARNED: dict[str, Style] = {
     "cartoon": cartoon, "palette": palette, "oil": oil, "pencil": pencil, "ink": ink, "shapes": shapes, "figure": figure,
     "mosaic": mosaic, "kuwahara": kuwahara, "smear": smear, "low_poly": low_poly, "watercolour": watercolour, "screen": screen,
-    "stylised": stylised, "pixels": pixels, "tiles": tiles, "stitches": stitches, "glass": glass, "engraving": engraving,
-    "knife": knife,
+    "stylised": stylised,
 }  # fmt: skip
 JUDGED: dict[str, Style] = {"brush": brush, "dots": dots, "hatching": hatching}
 STYLES: dict[str, Style] = LEARNED | JUDGED
