@@ -758,7 +758,7 @@ def curate(
         max_artistic: Of drawings and paintings; 0.5.
         person_score: A person counts with a score above this; 0.9.
         person_box: And both sides of the box above this, in pixels; 300.
-        scorers: Models to ask, in this order: names, or PACKAGE.MODULE:NAME of your own.
+        scorers: Models to ask, in this order: names, FILE.toml:TABLE, or PACKAGE.MODULE:NAME of your own.
         detector: Of people, as in `vitruvian predict`.
         device: Where models run; auto takes the fastest there is.
         all_scores: Every model scores every image, also what is dropped, so that tune can move any threshold.

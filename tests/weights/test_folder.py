@@ -1,4 +1,4 @@
-"""A whole detector at the hub: three files, fetched when that is asked for, found again without a network."""
+"""A whole model at the hub: its files, fetched when that is asked for, found again without a network."""
 
 from __future__ import annotations
 
@@ -35,6 +35,13 @@ def test_all_of_it_is_fetched_and_its_licence_told_once(
     place, commit = folder.cached_folder(folder.parse_folder("hf:owner/name"))
     assert commit == COMMIT and {name: (place / name).read_bytes() for name in FILES} == FILES
     assert all((place / f"{name}.licence.json").is_file() for name in FILES)
+
+
+def test_what_a_model_needs_for_words_comes_with_it(server: FakeHub, cache: Path) -> None:
+    server.files["owner/name/tokenizer.json"] = b"[]"
+    assert main(["models", "fetch", "hub:owner/name"]) == 0
+    place, _ = folder.cached_folder(folder.parse_folder("hub:owner/name"))
+    assert (place / "tokenizer.json").read_bytes() == b"[]" and not (place / "tokenizer_config.json").exists()
 
 
 def test_what_is_not_in_the_cache_is_not_fetched_in_passing(server: FakeHub) -> None:

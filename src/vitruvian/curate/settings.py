@@ -8,13 +8,14 @@ from typing import Any
 
 from vitruvian.curate.limits import DUPLICATE, PACK, PERSON, UNREAD, Limits, Stage
 from vitruvian.curate.scorer import Scorer, plug_in
+from vitruvian.curate.told import is_told, read_told
 from vitruvian.errors import unknown_name
 
 
 @dataclass(frozen=True)
 class Settings:
-    """scorers: names of `SCORERS`, or PACKAGE.MODULE:NAME, in the order in which they are asked. shard_size: images of a shard.
-    all_scores: every scorer sees every image that can be decoded, also what another stage drops."""
+    """scorers: names of `SCORERS`, PACKAGE.MODULE:NAME, or FILE.toml:TABLE, in the order in which they are asked. shard_size:
+    images of a shard. all_scores: every scorer sees every image that can be decoded, also what another stage drops."""
 
     limits: Limits = field(default_factory=Limits)
     scorers: tuple[str, ...] = ("marks", PERSON)
@@ -57,16 +58,30 @@ DEFAULT = tuple(SCORERS)
 
 def make_scorers(settings: Settings) -> list[Scorer]:
     """The models themselves."""
-    return [SCORERS[name][1](settings) if name in SCORERS else plug_in(name) for name in _checked(settings)]
+    return [_made(name, settings) for name in _checked(settings)]
+
+
+def _made(name: str, settings: Settings) -> Scorer:
+    if name in SCORERS:
+        return SCORERS[name][1](settings)
+    if is_told(name):
+        from vitruvian.curate.foreign import Foreign  # with torch
+
+        return Foreign(read_told(name), settings.device)
+    return plug_in(name)
 
 
 def stages_of(settings: Settings) -> tuple[Stage, ...]:
-    """Those that models decide, in their order; only plug-ins are loaded to know theirs."""
+    """Those that models decide, in their order; only plug-ins of Python are loaded to know theirs."""
     out: list[Stage] = []
     for name in _checked(settings):
         built_in = SCORERS.get(name)
-        out += [settings.limits.stage(one) for one in built_in[0]] if built_in else plug_in(name).stages
+        out += [settings.limits.stage(one) for one in built_in[0]] if built_in else _others(name)
     return tuple(out)
+
+
+def _others(name: str) -> tuple[Stage, ...]:
+    return read_told(name).stages if is_told(name) else plug_in(name).stages
 
 
 def funnel(settings: Settings) -> list[str]:
@@ -78,5 +93,5 @@ def funnel(settings: Settings) -> list[str]:
 def _checked(settings: Settings) -> tuple[str, ...]:
     for name in settings.scorers:
         if name not in SCORERS and ":" not in name:
-            raise unknown_name("scorer", name, SCORERS, f"{', '.join(SCORERS)}, or PACKAGE.MODULE:NAME")
+            raise unknown_name("scorer", name, SCORERS, f"{', '.join(SCORERS)}, FILE.toml:TABLE, or PACKAGE.MODULE:NAME")
     return settings.scorers

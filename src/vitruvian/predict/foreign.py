@@ -6,11 +6,8 @@ no code that comes with a model is run.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,18 +17,20 @@ from torch import Tensor
 
 from vitruvian import weights
 from vitruvian.device import Compute
-from vitruvian.errors import InputError, UsageError, VitruvianError, WeightsError
+from vitruvian.errors import InputError, WeightsError
 from vitruvian.predict.detect import OTHERS, PHOTOS_AT_ONCE, persons
 from vitruvian.predict.engine import passes
 from vitruvian.predict.selection import USUAL, Selection
 from vitruvian.types import Array, Person
 from vitruvian.weights.folder import CONFIG, PROCESSOR, TENSORS
+from vitruvian.weights.library import SAFE, config_of, library, line, model_of, quiet, told
 
 Found: TypeAlias = dict[str, Tensor]
 PERSON = "person"
 LEAST = 0.5  # score; the library's own
-INSTALL = 'Fix: pip install "vitruvian[detect]"'
+FILES = (CONFIG, PROCESSOR, TENSORS)
 KNOWN = "hub:PekingU/rtdetr_v2_r18vd"  # one that needs nothing else
+OTHER = f"another detector, such as {KNOWN}; of DETR, the revision no_timm"
 
 
 class ForeignDetector:
@@ -42,11 +41,11 @@ class ForeignDetector:
     """
 
     def __init__(self, folder: Path, name: str, compute: Compute, selection: Selection = USUAL) -> None:
-        with _quiet(_library(name)) as library, _told(name):
-            config = _config(library, folder, name)
+        with quiet(library(f"the detector {name}")) as found, told(name, "detector", FILES, OTHER):
+            config = _config(found, folder, name)
             self._people = _person_ids(config, name)
-            self._processor = _processor(library, folder, name)
-            self._model = _model(library, folder, name, config).to(compute.device).eval()
+            self._processor = _processor(found, folder, name)
+            self._model = model_of(found.AutoModelForObjectDetection, folder, name, config).to(compute.device).eval()
         self.name = name
         self.weights: str | None = weights.file_hash(folder / TENSORS)
         self._compute = compute
@@ -83,7 +82,7 @@ class ForeignDetector:
             return dict(self._processor(images=[image], return_tensors="pt"))
         except (ValueError, ZeroDivisionError) as error:
             given = f"a photo of {image.shape[1]}x{image.shape[0]} px"
-            raise InputError(f"{given} cannot be prepared for {self.name} ({_line(error)}). Fix: a less narrow one.") from error
+            raise InputError(f"{given} cannot be prepared for {self.name} ({line(error)}). Fix: a less narrow one.") from error
 
     @torch.inference_mode()
     def _pass(self, inputs: Sequence[Found], sizes: Sequence[tuple[int, int]]) -> list[Found]:
@@ -107,7 +106,7 @@ def choose_foreign(name: str, compute: Compute, selection: Selection) -> Foreign
     """The detector of a folder, or of a repository at the hub that is in the local cache."""
     if weights.is_folder_at_hub(name):
         place = weights.parse_folder(name)
-        _library(str(place))
+        library(f"the detector {place}")
         folder, commit = weights.cached_folder(place)
         return ForeignDetector(folder, f"{weights.HubFolder(place.repo)}@{commit[:12]}", compute, selection)
     folder = Path(name)
@@ -116,52 +115,8 @@ def choose_foreign(name: str, compute: Compute, selection: Selection) -> Foreign
     return ForeignDetector(folder, folder.resolve().name, compute, selection)
 
 
-def _library(name: str) -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        state = f"cannot be imported ({_line(error)})" if find_spec("transformers") else "is not installed"
-        raise UsageError(f"the detector {name} needs transformers, which {state}. {INSTALL}") from error
-    return transformers
-
-
-@contextmanager
-def _quiet(library: Any) -> Iterator[Any]:
-    """The library without its bars and its advice; as it was afterwards."""
-    talk = library.utils.logging
-    level, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
-    talk.set_verbosity(logging.CRITICAL)
-    talk.disable_progress_bar()
-    try:
-        yield library
-    finally:
-        talk.set_verbosity(level)
-        if bars:
-            talk.enable_progress_bar()
-
-
-@contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Whatever the library raises over files that are not as they should be becomes one line."""
-    try:
-        yield
-    except VitruvianError:
-        raise
-    except ImportError as error:
-        reason = f"{name} needs a library that is not part of vitruvian[detect] ({_line(error)})"
-        raise WeightsError(f"{reason}. Fix: another detector, such as {KNOWN}; of DETR, the revision no_timm.") from error
-    except Exception as error:
-        raise WeightsError(
-            f"{name} cannot be read as a detector ({type(error).__name__}: {_line(error)})."
-            f" Allowed: {CONFIG}, {PROCESSOR} and {TENSORS} of transformers. Fix: get them anew."
-        ) from error
-
-
 def _config(library: Any, folder: Path, name: str) -> Any:
-    for file in (CONFIG, PROCESSOR, TENSORS):
-        if not (folder / file).is_file():
-            raise WeightsError(f"{name}: {folder / file} is absent. Allowed: folders with {CONFIG}, {PROCESSOR}, {TENSORS}.")
-    config = library.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = config_of(library, folder, name, FILES)
     if type(config) not in library.MODEL_FOR_OBJECT_DETECTION_MAPPING:
         raise WeightsError(f"{name} is a {config.model_type}, which detects nothing. Allowed: object detectors, as {KNOWN}.")
     return config
@@ -179,25 +134,7 @@ def _person_ids(config: Any, name: str) -> list[int]:
 
 
 def _processor(library: Any, folder: Path, name: str) -> Any:
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    processor = library.AutoImageProcessor.from_pretrained(folder, backend="pil", **safe)
+    processor = library.AutoImageProcessor.from_pretrained(folder, backend="pil", **SAFE)
     if not hasattr(processor, "post_process_object_detection"):
         raise WeightsError(f"{name}: its {PROCESSOR} is of a {type(processor).__name__}, which is for no detector.")
     return processor
-
-
-def _model(library: Any, folder: Path, name: str, config: Any) -> Any:
-    """The model in float32, every one of its tensors out of the file."""
-    model, told = library.AutoModelForObjectDetection.from_pretrained(
-        folder, config=config, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False,
-        output_loading_info=True,
-    )  # fmt: skip
-    wrong = {"missing": sorted(told["missing_keys"]), "of another shape": sorted(map(str, told["mismatched_keys"]))}
-    words = [f"{len(keys)} {kind}, such as {keys[0]}" for kind, keys in wrong.items() if keys]
-    if words:
-        raise WeightsError(f"{name}: {TENSORS} does not fit {CONFIG}: {'; '.join(words)}. Fix: get both from one place.")
-    return model
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:240]

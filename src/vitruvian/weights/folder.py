@@ -1,4 +1,5 @@
-"""A whole detector at the hub, hub:OWNER/NAME[@REVISION]: the three files that the library transformers needs of it."""
+"""A whole model at the hub, hub:OWNER/NAME[@REVISION]: the three files that the library transformers needs of it, and those for
+its words where it has any."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from vitruvian.weights.fetch import PREFIX, HubFile, cached, fetch
 PREFIXES = (PREFIX, "hf:")  # the second is what others call it
 FORM = "hub:OWNER/NAME or hub:OWNER/NAME@REVISION"
 CONFIG, PROCESSOR, TENSORS = "config.json", "preprocessor_config.json", "model.safetensors"
+WORDS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,14 @@ def fetch_folder(place: HubFolder, say: Callable[[str], None]) -> tuple[Path, st
             said.add(line)
             say(line)
 
-    for name in (CONFIG, PROCESSOR, TENSORS):
+    for name in (CONFIG, PROCESSOR, TENSORS, *WORDS):
         try:
             fetch(place.file(name), None, once)
         except WeightsError as error:
-            if isinstance(error.__cause__, EntryNotFoundError) and place.file(name).address in str(error):
+            absent = isinstance(error.__cause__, EntryNotFoundError) and place.file(name).address in str(error)
+            if absent and name in WORDS:
+                continue
+            if absent:
                 raise WeightsError(f"{place} has no {name}. Fix: a repository or revision that has it, see {FORM}.") from error
             raise
     return cached_folder(place)
