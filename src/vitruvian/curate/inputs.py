@@ -11,6 +11,7 @@ from typing import Any
 
 from vitruvian.curate.fetch import is_url
 from vitruvian.curate.record import Row, read_rows
+from vitruvian.curate.tables import SUFFIX, list_pictures, picture_column
 from vitruvian.data.fetch import expand as expand_braces
 from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.images import EXTENSIONS
@@ -23,12 +24,15 @@ PATHS, LICENCES = ("path", "file", "image", "url"), ("licence", "license")  # co
 def list_inputs(given: Sequence[str], out: Path) -> list[Row]:
     """One row for every input, in order, each source once; `problem` says why one cannot be used.
 
-    Folders (searched recursively), globs, files, shards (`*.tar`, `a-{000..012}.tar`), and lists (`.csv`, `.jsonl`, `.parquet`
-    with a column `path` or `url`, and `licence` where it is known; paths are relative to the list). out: not searched.
+    Folders (searched recursively), globs, files, shards (`*.tar`, `a-{000..012}.tar`), image datasets of Hugging Face
+    (`*.parquet` that hold pictures), and lists (`.csv`, `.jsonl`, `.parquet` with a column `path` or `url`, and `licence`
+    where it is known; paths are relative to the list). out: not searched.
     UsageError for a source that is not there at all.
     """
     if not given:
-        raise UsageError("no source given. Allowed: folders, globs, files, shards (*.tar), lists (.csv, .jsonl, .parquet).")
+        raise UsageError(
+            "no source given. Allowed: folders, globs, files, shards (*.tar), image datasets (.parquet), lists (.csv, .jsonl, .parquet)."
+        )
     seen: dict[str, Row] = {}
     for text in given:
         for row in _rows_of(text, out):
@@ -43,6 +47,8 @@ def entry(source: str, path: str = "", **more: Any) -> Row:
 
 def _rows_of(text: str, out: Path) -> Iterator[Row]:
     suffix = Path(text).suffix.lower()
+    if suffix == SUFFIX:
+        return (row for name in expand_braces(text) for row in _in_parquet(_there(name)))
     if suffix == ".tar":
         return (row for name in expand_braces(text) for row in _in_tar(_there(name)))
     if suffix in READERS:
@@ -117,6 +123,16 @@ def _licence_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
     return _first(told, LICENCES) if isinstance(told, dict) else None
 
 
+def _in_parquet(path: Path) -> Iterator[Row]:
+    """Pictures in the file itself, else a list of paths or URLs."""
+    column = picture_column(path)
+    if column is None:
+        yield from _in_list(path, READERS[SUFFIX])
+        return
+    for number, (name, told) in enumerate(list_pictures(path, column, LICENCES)):
+        yield entry(f"{path}/{number}" + (f"/{name}" if name else ""), str(path), start=number, licence=_first(told, LICENCES))
+
+
 def _in_list(path: Path, read: Callable[[Path], Iterator[Any]]) -> Iterator[Row]:
     for number, told in enumerate(read(path), start=1):
         name = _first(told, PATHS) if isinstance(told, Mapping) else None
@@ -156,5 +172,5 @@ def _jsonl(path: Path) -> Iterator[Any]:
 READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".csv": _csv,
     ".jsonl": _jsonl,
-    ".parquet": lambda path: iter(read_rows(path)),
+    SUFFIX: lambda path: iter(read_rows(path)),
 }

@@ -20,6 +20,7 @@ from vitruvian.curate.looks import looks_of
 from vitruvian.curate.record import HEAD, TAIL, Row, rounded, unwritable
 from vitruvian.curate.scorer import Scorer, View
 from vitruvian.curate.settings import Settings, make_scorers
+from vitruvian.curate.tables import SUFFIX, read_picture
 from vitruvian.errors import UsageError
 from vitruvian.predict.images import from_pillow
 
@@ -71,6 +72,11 @@ def read_input(one: Row) -> bytes:
     if one["problem"]:
         raise Refusal("unreadable", one["problem"])
     try:
+        if one["start"] is not None and one["path"].endswith(SUFFIX):
+            content = read_picture(Path(one["path"]), one["start"])
+            if content is None:
+                raise Refusal("empty", "no picture in this row")
+            return content
         with Path(one["path"]).open("rb") as file:
             file.seek(one["start"] or 0)
             content = file.read() if one["start"] is None else file.read(one["bytes"])
