@@ -31,7 +31,8 @@ def list_inputs(given: Sequence[str], out: Path) -> list[Row]:
     """
     if not given:
         raise UsageError(
-            "no source given. Allowed: folders, globs, files, shards (*.tar), image datasets (.parquet), lists (.csv, .jsonl, .parquet)."
+            "no source given. Allowed: folders, globs, files, shards (*.tar), image datasets (.parquet), lists (.csv, .jsonl,"
+            " .parquet)."
         )
     seen: dict[str, Row] = {}
     for text in given:
@@ -41,7 +42,8 @@ def list_inputs(given: Sequence[str], out: Path) -> list[Row]:
 
 
 def entry(source: str, path: str = "", **more: Any) -> Row:
-    """One input. start: where its bytes begin in the file at `path` (None: they are the file); bytes: how many those are."""
+    """One input. start: where its bytes begin in the file at `path` (None: they are the file; in a parquet file: the row); bytes:
+    how many those are."""
     return {"source": source, "path": path, "start": None, "bytes": None, "licence": None, "problem": None} | more
 
 
