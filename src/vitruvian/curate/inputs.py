@@ -42,8 +42,10 @@ def list_inputs(given: Sequence[str], out: Path) -> list[Row]:
 
 
 def entry(source: str, path: str = "", **more: Any) -> Row:
-    """One input. start: where its bytes begin in the file at `path` (None: they are the file), of a parquet file its row; bytes:
-    how many those are."""
+    """One input. start: where its bytes begin in the file at `path` (None: they are the file), of a parquet file its row.
+
+    bytes: how many those are.
+    """
     return {"source": source, "path": path, "start": None, "bytes": None, "licence": None, "problem": None} | more
 
 
