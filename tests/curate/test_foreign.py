@@ -100,6 +100,23 @@ def test_what_is_said_of_an_image_hangs_on_no_other(models: dict[str, Path]) -> 
         assert [scorer.score([view])[0] for view in VIEWS] == scorer.score(VIEWS)
 
 
+def test_an_image_that_cannot_be_prepared_is_dropped_and_the_others_are_scored(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Foreign(Told("x", str(models["classes"]), ("nsfw",)), "cpu")
+    prepare = scorer._processor
+
+    def refuses_tall(images: list[np.ndarray], **more: str) -> object:
+        if images[0].shape[0] > 60:
+            raise ValueError("height and width must be > 0")
+        return prepare(images=images, **more)
+
+    monkeypatch.setattr(scorer, "_processor", refuses_tall)
+    said = [found["x"] for found in scorer.score(VIEWS)]
+    assert not np.isnan(said[0]) and np.isnan(said[1:]).all()
+    assert scorer.stages[0].failed({"x": said[1]}) is not None
+
+
 def test_other_models_and_folders_are_refused(models: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"is a segformer .*Allowed: models that compare pictures with words"):
         Foreign(Told("x", str(models["segmenter"]), ("a",)), "cpu")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from piles import RED, jpeg, make_pile, picture
 
 from vitruvian.curate.inputs import list_inputs
+from vitruvian.curate.integrity import Refusal
 from vitruvian.curate.run import curate, read_ledger
 from vitruvian.curate.settings import Settings
 from vitruvian.curate.tables import picture_column, read_picture
@@ -88,6 +89,16 @@ def test_rows_without_a_picture_are_dropped_and_the_rest_goes_on(contents: list[
     rows = read_ledger(tmp_path / "out")
     assert [row["stage"] == "decode" for row in rows] == [False, True, False]
     assert "no picture in this row" in rows[1]["reason"]
+
+
+@pytest.mark.parametrize(("content", "word"), [(None, "missing"), (b"PAR1 nothing", "unreadable")])
+def test_a_file_that_went_after_it_was_listed(contents: list[bytes], tmp_path: Path, content: bytes | None, word: str) -> None:
+    (row,) = list_inputs([str(write(tmp_path / "a.parquet", [(contents[0], None)]))], tmp_path / "out")
+    (tmp_path / "a.parquet").unlink()
+    if content is not None:
+        (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(Refusal, match=word):
+        read_input(row)
 
 
 def test_a_damaged_file_and_a_pattern_that_fits_nothing_are_told(tmp_path: Path) -> None:

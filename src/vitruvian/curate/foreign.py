@@ -6,6 +6,7 @@ of the image that their boxes cover together, by which a text detector tells ove
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,11 @@ from vitruvian.curate.told import Told
 from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.types import Array
-from vitruvian.weights.folder import CONFIG, PROCESSOR, TENSORS
+from vitruvian.weights.folder import TENSORS
 from vitruvian.weights.library import SAFE, config_of, library, model_of, quiet, told
 
 Inputs: TypeAlias = dict[str, Tensor]
 Answer: TypeAlias = Callable[[Inputs], float]
-FILES = (CONFIG, PROCESSOR, TENSORS)
 KNOWN = "hub:google/siglip-base-patch16-224"
 GRID = 256  # places along each side, by which the share that boxes cover is measured
 COMPARES = ("get_text_features", "get_image_features", "logit_scale")
@@ -44,7 +44,7 @@ class Foreign:
         self.stages: tuple[Stage, ...] = given.stages
         self.cost, self._name, self._device = given.cost, given.name, choose_compute(device, "fp32").device
         found, folder = library(f"the scorer {given.name}"), _folder(given.model)
-        with quiet(found), told(given.model, "model of pictures", FILES, f"another model, such as {KNOWN}"):
+        with quiet(found), told(given.model, "model of pictures", f"another model, such as {KNOWN}"):
             loaded, answer = _load(found, folder, given)
             loaded.model.to(self._device)
             self._processor, self._answer = loaded.processor, answer(loaded, given)
@@ -52,11 +52,14 @@ class Foreign:
 
     @torch.inference_mode()
     def score(self, batch: Sequence[View]) -> list[Scores]:
-        """0 to 1, by the name of the table."""
+        """0 to 1, by the name of the table; nan, with which it is dropped, of an image too narrow to be prepared."""
         return [{self._name: self._of(view.pixels)} for view in batch]
 
     def _of(self, image: Array) -> float:
-        inputs = dict(self._processor(images=[image], return_tensors="pt"))
+        try:
+            inputs = dict(self._processor(images=[image], return_tensors="pt"))
+        except (ValueError, ZeroDivisionError):
+            return math.nan
         return self._answer({name: value.to(self._device) for name, value in inputs.items()})
 
 
@@ -79,7 +82,7 @@ def _folder(model: str) -> Path:
 
 def _load(found: Any, folder: Path, given: Told) -> tuple[_Loaded, Callable[[_Loaded, Told], Answer]]:
     """The model, and what makes answers of it."""
-    config = config_of(found, folder, given.model, FILES)
+    config = config_of(found, folder, given.model)
     kinds = (
         (found.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING, found.AutoModelForZeroShotImageClassification, _by_words),
         (found.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, found.AutoModelForImageClassification, _by_classes),

@@ -21,9 +21,12 @@ KEPT = 2  # row groups that a process keeps, since neighbours are asked for toge
 def picture_column(path: Path) -> str | None:
     """The column of pictures; None where there is none. InputError for a damaged file."""
     try:
-        schema = pq.read_schema(path)
+        return _column(pq.read_schema(path))
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: no parquet file that can be read ({error}). Fix: get it anew.") from error
+
+
+def _column(schema: Any) -> str | None:
     names = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_bytes(field.type)]
     return USUAL if USUAL in names else next(iter(names), None)
 
@@ -50,9 +53,9 @@ def list_pictures(path: Path, column: str, beside: tuple[str, ...]) -> Iterator[
 
 def read_picture(path: Path, row: int) -> bytes | None:
     """The bytes of the picture in a row, None where it has none. OSError where the file is gone or no longer whole."""
-    column, starts = _layout(path)
-    group = max(number for number, start in enumerate(starts) if start <= row)
     try:
+        column, starts = _layout(path)
+        group = max(number for number, start in enumerate(starts) if start <= row)
         pictures = _group(path, column, group)
         content: bytes | None = (pictures[row - starts[group]].as_py() or {}).get("bytes")
     except (pa.ArrowException, IndexError) as error:
@@ -63,10 +66,10 @@ def read_picture(path: Path, row: int) -> bytes | None:
 @lru_cache(maxsize=64)
 def _layout(path: Path) -> tuple[str, tuple[int, ...]]:
     """The column of pictures, and the first row of every group."""
-    column = picture_column(path)
+    meta, starts = pq.read_metadata(path), [0]
+    column = _column(meta.schema.to_arrow_schema())
     if column is None:
         raise OSError(f"{path}: has no pictures any more")
-    meta, starts = pq.read_metadata(path), [0]
     for number in range(meta.num_row_groups - 1):
         starts.append(starts[-1] + meta.row_group(number).num_rows)
     return column, tuple(starts)

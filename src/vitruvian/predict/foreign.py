@@ -22,13 +22,12 @@ from vitruvian.predict.detect import OTHERS, PHOTOS_AT_ONCE, persons
 from vitruvian.predict.engine import passes
 from vitruvian.predict.selection import USUAL, Selection
 from vitruvian.types import Array, Person
-from vitruvian.weights.folder import CONFIG, PROCESSOR, TENSORS
+from vitruvian.weights.folder import PROCESSOR, TENSORS
 from vitruvian.weights.library import SAFE, config_of, library, line, model_of, quiet, told
 
 Found: TypeAlias = dict[str, Tensor]
 PERSON = "person"
 LEAST = 0.5  # score; the library's own
-FILES = (CONFIG, PROCESSOR, TENSORS)
 KNOWN = "hub:PekingU/rtdetr_v2_r18vd"  # one that needs nothing else
 OTHER = f"another detector, such as {KNOWN}; of DETR, the revision no_timm"
 
@@ -41,7 +40,7 @@ class ForeignDetector:
     """
 
     def __init__(self, folder: Path, name: str, compute: Compute, selection: Selection = USUAL) -> None:
-        with quiet(library(f"the detector {name}")) as found, told(name, "detector", FILES, OTHER):
+        with quiet(library(f"the detector {name}")) as found, told(name, "detector", OTHER):
             config = _config(found, folder, name)
             self._people = _person_ids(config, name)
             self._processor = _processor(found, folder, name)
@@ -116,7 +115,7 @@ def choose_foreign(name: str, compute: Compute, selection: Selection) -> Foreign
 
 
 def _config(library: Any, folder: Path, name: str) -> Any:
-    config = config_of(library, folder, name, FILES)
+    config = config_of(library, folder, name)
     if type(config) not in library.MODEL_FOR_OBJECT_DETECTION_MAPPING:
         raise WeightsError(f"{name} is a {config.model_type}, which detects nothing. Allowed: object detectors, as {KNOWN}.")
     return config

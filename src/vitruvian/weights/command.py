@@ -74,7 +74,7 @@ def _fetch_detector(name: str) -> int:
     place = parse_folder(name)
     folder, commit = fetch_folder(place, lambda line: print(line, flush=True))
     print(f"{place}: {folder} (commit {commit}); its licence is recorded beside each file")
-    print(f"use it: vitruvian predict PHOTO --detector {place}")
+    print(f"use it: vitruvian predict PHOTO --detector {place}, or as the model of a scorer told to vitruvian curate")
     return 0
 
 

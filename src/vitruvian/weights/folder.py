@@ -13,6 +13,7 @@ from vitruvian.weights.fetch import PREFIX, HubFile, cached, fetch
 PREFIXES = (PREFIX, "hf:")  # the second is what others call it
 FORM = "hub:OWNER/NAME or hub:OWNER/NAME@REVISION"
 CONFIG, PROCESSOR, TENSORS = "config.json", "preprocessor_config.json", "model.safetensors"
+NEEDED = (CONFIG, PROCESSOR, TENSORS)
 WORDS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
 
 
@@ -48,7 +49,7 @@ def parse_folder(name: str) -> HubFolder:
 
 def cached_folder(place: HubFolder) -> tuple[Path, str]:
     """Where its files lie in the local cache, and their commit. WeightsError if one is not there. No network."""
-    paths = [cached(place.file(name)) for name in (CONFIG, PROCESSOR, TENSORS)]
+    paths = [cached(place.file(name)) for name in NEEDED]
     folders = {path.parent for path in paths if path is not None}
     if None in paths or len(folders) != 1:
         raise WeightsError(f"{place} is not in the cache. Fix: vitruvian models fetch {place}")
@@ -67,7 +68,7 @@ def fetch_folder(place: HubFolder, say: Callable[[str], None]) -> tuple[Path, st
             said.add(line)
             say(line)
 
-    for name in (CONFIG, PROCESSOR, TENSORS, *WORDS):
+    for name in (*NEEDED, *WORDS):
         try:
             fetch(place.file(name), None, once)
         except WeightsError as error:

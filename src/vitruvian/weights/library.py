@@ -6,7 +6,7 @@ Nothing is fetched by it, and no code that comes with a model is run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from vitruvian.errors import UsageError, VitruvianError, WeightsError
-from vitruvian.weights.folder import CONFIG, TENSORS
+from vitruvian.weights.folder import CONFIG, NEEDED, PROCESSOR, TENSORS
 
 INSTALL = 'Fix: pip install "vitruvian[detect]"'
 SAFE = {"local_files_only": True, "trust_remote_code": False}
@@ -47,9 +47,9 @@ def quiet(library: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def told(name: str, kind: str, files: Sequence[str], other: str) -> Iterator[None]:
+def told(name: str, kind: str, other: str) -> Iterator[None]:
     """Whatever the library raises over files that are not as they should be becomes one line. kind: what `name` should be
-    readable as; files: those it takes; other: what to use instead where another library is missing."""
+    readable as; other: what to use instead where another library is missing."""
     try:
         yield
     except VitruvianError:
@@ -60,15 +60,15 @@ def told(name: str, kind: str, files: Sequence[str], other: str) -> Iterator[Non
     except Exception as error:
         raise WeightsError(
             f"{name} cannot be read as a {kind} ({type(error).__name__}: {line(error)})."
-            f" Allowed: {', '.join(files[:-1])} and {files[-1]} of transformers. Fix: get them anew."
+            f" Allowed: {CONFIG}, {PROCESSOR} and {TENSORS} of transformers. Fix: get them anew."
         ) from error
 
 
-def config_of(library: Any, folder: Path, name: str, files: Sequence[str]) -> Any:
+def config_of(library: Any, folder: Path, name: str) -> Any:
     """What kind of model lies in a folder. WeightsError where one of the files is absent."""
-    for file in files:
+    for file in NEEDED:
         if not (folder / file).is_file():
-            raise WeightsError(f"{name}: {folder / file} is absent. Allowed: folders with {', '.join(files)}.")
+            raise WeightsError(f"{name}: {folder / file} is absent. Allowed: folders with {', '.join(NEEDED)}.")
     return library.AutoConfig.from_pretrained(folder, **SAFE)
 
 
