@@ -722,12 +722,16 @@ def curate(
     min_contrast: float | None = None,
     min_sharpness: float | None = None,
     hash_distance: int | None = None,
+    min_likeness: float | None = None,
+    min_points: int | None = None,
     max_watermark: float | None = None,
     max_text: float | None = None,
     max_artistic: float | None = None,
     person_score: float | None = None,
     person_box: float | None = None,
     scorers: tuple[str, ...] | None = None,
+    embedding: str = "",
+    edits: tuple[str, ...] = (),
     detector: str = "auto",
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     all_scores: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -753,12 +757,17 @@ def curate(
         min_contrast: Spread of the luminance, of 255; 12.
         min_sharpness: Logarithm of the variance of the Laplacian; 2.
         hash_distance: Bits of 64 in which two images may differ to count as one picture; 4. -1: exact copies alone.
+        min_likeness: Cosine of two embeddings from which images may be one picture; 0.93. Asked with --embedding.
+        min_points: Points that both must share then; 12. 0: the embedding alone decides.
         max_watermark: Highest score of a watermark; 0.5.
         max_text: Of overlaid text; 0.5.
         max_artistic: Of drawings and paintings; 0.5.
         person_score: A person counts with a score above this; 0.9.
         person_box: And both sides of the box above this, in pixels; 300.
         scorers: Models to ask, in this order: names, FILE.toml:TABLE, or PACKAGE.MODULE:NAME of your own.
+        embedding: Find copies that hashes miss (cut, framed, written on): packaged, or a vision model of transformers (a
+            folder, hub:OWNER/NAME).
+        edits: Of what is kept, in the shards: faces (blurred, as far as they are found), or PACKAGE.MODULE:NAME of your own.
         detector: Of people, as in `vitruvian predict`.
         device: Where models run; auto takes the fastest there is.
         all_scores: Every model scores every image, also what is dropped, so that tune can move any threshold.
@@ -773,11 +782,11 @@ def curate(
 
     limits = {
         "side": min_side, "aspect": max_aspect, "colour": min_colour, "contrast": min_contrast, "sharpness": min_sharpness,
-        "hash_distance": hash_distance, "watermark": max_watermark, "text": max_text, "artistic": max_artistic,
-        "person": person_score, "box": person_box,
+        "hash_distance": hash_distance, "likeness": min_likeness, "points": min_points, "watermark": max_watermark,
+        "text": max_text, "artistic": max_artistic, "person": person_score, "box": person_box,
     }  # fmt: skip
     return run(sources, out, limits, scorers, detector, device, all_scores, shard_size, workers, patience, report,
-               Manners(allow=allow_private), ray)  # fmt: skip
+               Manners(allow=allow_private), ray, embedding, edits)  # fmt: skip
 
 
 def curate_tune(
@@ -791,6 +800,8 @@ def curate_tune(
     min_contrast: float | None = None,
     min_sharpness: float | None = None,
     hash_distance: int | None = None,
+    min_likeness: float | None = None,
+    min_points: int | None = None,
     max_watermark: float | None = None,
     max_text: float | None = None,
     max_artistic: float | None = None,
@@ -810,6 +821,8 @@ def curate_tune(
         min_contrast: Likewise.
         min_sharpness: Likewise.
         hash_distance: Likewise.
+        min_likeness: Likewise.
+        min_points: Likewise.
         max_watermark: Likewise.
         max_text: Likewise.
         max_artistic: Likewise.
@@ -820,8 +833,8 @@ def curate_tune(
 
     limits = {
         "side": min_side, "aspect": max_aspect, "colour": min_colour, "contrast": min_contrast, "sharpness": min_sharpness,
-        "hash_distance": hash_distance, "watermark": max_watermark, "text": max_text, "artistic": max_artistic,
-        "person": person_score, "box": person_box,
+        "hash_distance": hash_distance, "likeness": min_likeness, "points": min_points, "watermark": max_watermark,
+        "text": max_text, "artistic": max_artistic, "person": person_score, "box": person_box,
     }  # fmt: skip
     return tune(run, limits, out, workers, report)
 

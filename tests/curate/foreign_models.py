@@ -1,4 +1,4 @@
-"""Models of transformers with random weights that compare with words or name classes, in folders as the library writes them."""
+"""Models of transformers with random weights that compare with words, name classes or embed, in folders of the library."""
 
 from __future__ import annotations
 
@@ -71,4 +71,15 @@ def write_segmenter(folder: Path) -> Path:
     )  # fmt: skip
     t.SegformerForSemanticSegmentation(config).save_pretrained(folder)
     t.ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def write_embedder(folder: Path) -> Path:
+    """DINOv2, which answers with vectors alone."""
+    import transformers as t
+
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+    t.Dinov2Model(t.Dinov2Config(**size, mlp_ratio=1)).save_pretrained(folder)
+    t.ViTImageProcessorPil(size={"height": 28, "width": 28}).save_pretrained(folder)
     return folder

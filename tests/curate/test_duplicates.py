@@ -33,9 +33,9 @@ def test_bands_find_what_comparing_every_pair_finds(limit: int) -> None:
 def test_a_copy_takes_the_place_of_a_better_one_that_is_dropped() -> None:
     names = ["00", "00", "01", "ff"]
     all_kept = find_twins(names, range(4), 1, lambda _: "kept")
-    assert all_kept.of == {1: (0, 0), 2: (0, 1)}
+    assert all_kept.of == {1: (0, 0, None), 2: (0, 1, None)}
     first_bad = find_twins(names, range(4), 1, lambda place: "failed" if place == 0 else "kept")
-    assert first_bad.of == {2: (1, 1)}
+    assert first_bad.of == {2: (1, 1, None)}
     unknown = find_twins(names, range(4), 1, lambda _: "unknown")
     assert (unknown.open, unknown.waiting, unknown.of) == ([0, 3], 2, {})
 

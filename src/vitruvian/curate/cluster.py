@@ -45,7 +45,7 @@ def perform_on_ray(tasks: Sequence[Task], workers: int, address: str) -> Iterato
     context.enable_progress_bars = False
     rows = [{"number": number, "task": pickle.dumps(task)} for number, task in enumerate(tasks)]
     data = ray.data.from_items(rows, override_num_blocks=len(rows))
-    if tasks[0].kind == "score" and tasks[0].settings.device in ("auto", "cuda") and "cuda" in available_devices():
+    if tasks[0].kind != "look" and tasks[0].settings.device in ("auto", "cuda") and "cuda" in available_devices():
         done = data.map(_Actor, compute=ray.data.ActorPoolStrategy(size=max(1, workers)), num_gpus=1)
     else:
         done = data.map(_do, compute=ray.data.TaskPoolStrategy(size=max(1, workers)), max_retries=RETRIES)

@@ -25,14 +25,14 @@ from vitruvian.errors import UsageError
 def run(
     sources: Sequence[str], out: Path, limits: Mapping[str, float | None], scorers: Sequence[str] | None, detector: str,
     device: str, all_scores: bool, shard_size: int, workers: int, patience: float, report: bool = False,
-    manners: Manners = USUAL, ray: str | None = None,
+    manners: Manners = USUAL, ray: str | None = None, embedding: str = "", edits: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Curate, and print the funnel. limits: fields of `Limits`, None where not given. Returns 0."""
     _check(workers)
     if shard_size < 1:
         raise UsageError(f"shard-size {shard_size}. Allowed: 1, 2, 3, ...")
     chosen = DEFAULT if scorers is None else tuple(scorers)
-    settings = Settings(Limits().but(**limits), chosen, detector, device, all_scores, shard_size)
+    settings = Settings(Limits().but(**limits), chosen, detector, device, all_scores, shard_size, embedding, tuple(edits))
     outcome = curate(sources, out, settings, workers, patience, Console(stderr=True), manners, ray)
     if outcome.before:
         print(f"{out}: finished before; its ledger stands")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vitruvian.curate.duplicates import Fate, find_twins
+from vitruvian.curate.alike import Pair
+from vitruvian.curate.duplicates import Fate, Twin, find_twins
 from vitruvian.curate.limits import DUPLICATE, UNREAD, Bound, Limits, Stage
 from vitruvian.curate.record import PEOPLE, Row
 
@@ -32,13 +33,14 @@ class Decided:
     open: list[int]
 
 
-def decide(rows: Sequence[Row], limits: Limits, stages: Sequence[Stage]) -> Decided:
-    """rows: what was measured of every input, by column. stages: those of models, in their order.
+def decide(rows: Sequence[Row], limits: Limits, stages: Sequence[Stage], pairs: Sequence[Pair] = ()) -> Decided:
+    """rows: what was measured of every input, by column. stages: those of models, in their order. pairs: places in
+    the rows that show one picture, whatever their hashes say (`curate.alike`).
 
     Order of the funnel: decode, size, quality, duplicates, models. Of images that show one picture that one is kept which has
     the most pixels, then the most bytes, then comes first, among those that every other stage keeps.
     """
-    verdicts: list[Verdict | None] = [_by_looks(row, limits) for row in rows]
+    verdicts: list[Verdict | None] = [by_looks(row, limits) for row in rows]
     there = [place for place, verdict in enumerate(verdicts) if verdict is None]
     there.sort(key=lambda p: (-rows[p]["width"] * rows[p]["height"], -rows[p]["bytes"], p))
     measured = _scores_by_content(rows, there, stages)
@@ -50,17 +52,24 @@ def decide(rows: Sequence[Row], limits: Limits, stages: Sequence[Stage]) -> Deci
         return measured.get(rows[place]["sha256"], rows[place])
 
     hashes = [rows[p]["sha256" if limits.hash_distance < 0 else "phash"] for p in there]
-    twins = find_twins(hashes, range(len(there)), limits.hash_distance, lambda p: fate(there[p]))
+    number_of = {place: number for number, place in enumerate(there)}
+    known_alike = [
+        (number_of[one.first], number_of[one.second], one.likeness)
+        for one in pairs
+        if one.first in number_of and one.second in number_of
+    ]
+    twins = find_twins(hashes, range(len(there)), limits.hash_distance, lambda p: fate(there[p]), known_alike)
     for number, place in enumerate(there):
         if number in twins.of:
-            first, distance = twins.of[number]
-            verdicts[place] = _twin(rows, place, there[first], distance)
+            twin = twins.of[number]
+            verdicts[place] = _twin(rows, place, there[twin.place], twin)
         elif fate(place) != "unknown":
             verdicts[place] = _by_models(_known(place), stages)
     return Decided(verdicts, [there[number] for number in twins.open])
 
 
-def _by_looks(row: Row, limits: Limits) -> Verdict | None:
+def by_looks(row: Row, limits: Limits) -> Verdict | None:
+    """What is said of an image before any model is asked: None if it stays."""
     if row["stage"] in UNREAD:
         return Verdict(row["stage"], row["reason"])
     return next((Verdict(s.name, _why(b, row)) for s in limits.looks() if (b := s.failed(row))), None)
@@ -94,10 +103,10 @@ def _by_models(row: Row, stages: Sequence[Stage]) -> Verdict:
     return next((Verdict(s.name, _why(b, row)) for s in stages if (b := s.failed(row))), KEPT)
 
 
-def _twin(rows: Sequence[Row], place: int, first: int, distance: int) -> Verdict:
+def _twin(rows: Sequence[Row], place: int, first: int, twin: Twin) -> Verdict:
     same = rows[place]["sha256"] == rows[first]["sha256"]
-    told = "exact copy" if same else f"same picture, {distance} of 64 bits differ"
-    return Verdict(DUPLICATE, told, rows[first]["index"], distance)
+    near = f"{twin.bits} of 64 bits differ" if twin.likeness is None else f"likeness {twin.likeness:g}"
+    return Verdict(DUPLICATE, "exact copy" if same else f"same picture, {near}", rows[first]["index"], twin.bits)
 
 
 def share_scores(rows: Sequence[Row], stages: Sequence[Stage]) -> None:

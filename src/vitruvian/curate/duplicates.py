@@ -67,40 +67,60 @@ def _differences(hashes: Array, pairs: Array) -> Array:
 Fate: TypeAlias = Literal["kept", "failed", "unknown"]
 
 
+class Twin(NamedTuple):
+    """The kept image that a duplicate shows. bits: in which their hashes differ; likeness: of their embeddings, by which they
+    are known as one where the hashes are not near."""
+
+    place: int
+    bits: int | None
+    likeness: float | None = None
+
+
+class _Near(NamedTuple):
+    """Neighbours in the order in which they are asked: near hashes first, then what is most alike."""
+
+    order: float
+    node: int
+    bits: int | None
+    likeness: float | None
+
+
 @dataclass(frozen=True)
 class Twins:
-    """What became of a set of images. of: for each duplicate the place of the kept image it shows, and the bits between the
-    two; open: places of images whose own scores must be known before more can be said; waiting: how many hang on those."""
+    """What became of a set of images. of: for each duplicate the kept image it shows; open: places of images whose own
+    scores must be known before more can be said; waiting: how many hang on those."""
 
-    of: dict[int, tuple[int, int]] = field(default_factory=dict)
+    of: dict[int, Twin] = field(default_factory=dict)
     open: list[int] = field(default_factory=list)
     waiting: int = 0
 
 
-def find_twins(hashes: Sequence[str], rank: Sequence[int], limit: int, fate: Callable[[int], Fate]) -> Twins:
+def find_twins(
+    hashes: Sequence[str],
+    rank: Sequence[int],
+    limit: int,
+    fate: Callable[[int], Fate],
+    alike: Sequence[tuple[int, int, float]] = (),
+) -> Twins:
     """An image is a duplicate if one of better rank shows the same picture and is kept.
 
     hashes: perceptual ones, or where limit is -1 those of the content; rank: places, the best first; fate: what the stages
-    after this one say of it. So a clean copy takes the place of a better one that bears a watermark.
+    after this one say of it; alike: more pairs of places that show one picture, and their likeness. So a clean copy
+    takes the place of a better one that bears a watermark.
     """
     names, node = np.unique(np.asarray(hashes), return_inverse=True)
-    near: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    if limit > 0:
-        values = np.array([int(name, 16) for name in names], np.uint64)
-        for a, b, d in zip(*(part.tolist() for part in near_pairs(values, limit)), strict=True):
-            near[a].append((d, b))
-            near[b].append((d, a))
+    near = _neighbours(names, node, limit, alike)
     out, waiting = Twins(), 0
     kept: dict[int, int] = {}
     blocked: set[int] = set()
     for place in rank:
         own = int(node[place])
-        around = [(0, own), *sorted(near.get(own, ()))]
-        twin = next(((kept[n], d) for d, n in around if n in kept), None)
+        around = [_Near(0, own, 0, None), *near.get(own, ())]
+        twin = next((Twin(kept[one.node], one.bits, one.likeness) for one in around if one.node in kept), None)
         if twin is not None:
             out.of[place] = twin
             continue
-        if any(n in blocked for _, n in around):
+        if any(one.node in blocked for one in around):
             blocked.add(own)
             waiting += 1
             continue
@@ -111,3 +131,18 @@ def find_twins(hashes: Sequence[str], rank: Sequence[int], limit: int, fate: Cal
             out.open.append(place)
             blocked.add(own)
     return Twins(out.of, out.open, waiting)
+
+
+def _neighbours(names: Array, node: Array, limit: int, alike: Sequence[tuple[int, int, float]]) -> dict[int, list[_Near]]:
+    near: dict[int, list[_Near]] = defaultdict(list)
+    if limit > 0:
+        values = np.array([int(name, 16) for name in names], np.uint64)
+        for a, b, bits in zip(*(part.tolist() for part in near_pairs(values, limit)), strict=True):
+            near[a].append(_Near(bits, b, bits, None))
+            near[b].append(_Near(bits, a, bits, None))
+    for first, second, likeness in alike:
+        a, b = int(node[first]), int(node[second])
+        if a != b:
+            near[a].append(_Near(BITS + 1 - likeness, b, None, likeness))
+            near[b].append(_Near(BITS + 1 - likeness, a, None, likeness))
+    return {own: sorted(others, key=lambda one: one[:2]) for own, others in near.items()}

@@ -43,7 +43,7 @@ class Foreign:
     def __init__(self, given: Told, device: str = "auto") -> None:
         self.stages: tuple[Stage, ...] = given.stages
         self.cost, self._name, self._device = given.cost, given.name, choose_compute(device, "fp32").device
-        found, folder = library(f"the scorer {given.name}"), _folder(given.model)
+        found, folder = library(f"the scorer {given.name}"), weights.folder_of(given.model)
         with quiet(found), told(given.model, "model of pictures", f"another model, such as {KNOWN}"):
             loaded, answer = _load(found, folder, given)
             loaded.model.to(self._device)
@@ -70,14 +70,6 @@ class _Loaded:
     model: Any
     processor: Any
     folder: Path
-
-
-def _folder(model: str) -> Path:
-    if weights.is_folder_at_hub(model):
-        return weights.cached_folder(weights.parse_folder(model))[0]
-    if not Path(model).is_dir():
-        raise WeightsError(f"no folder at {model}. Allowed: folders, or hub:OWNER/NAME after vitruvian models fetch.")
-    return Path(model)
 
 
 def _load(found: Any, folder: Path, given: Told) -> tuple[_Loaded, Callable[[_Loaded, Told], Answer]]:

@@ -55,8 +55,9 @@ class Limits:
 
     colour: colourfulness (Hasler and Süsstrunk 2003; grey photos have 0). contrast: spread of the luminance in grey levels.
     sharpness: natural logarithm of the variance of the Laplacian. hash_distance: bits of 64 in which two perceptual hashes may
-    differ and still be one picture; -1: exact copies alone are duplicates. person, box: a person counts with a score above the
-    one, and a box whose sides are both above the other.
+    differ and still be one picture; -1: exact copies alone are duplicates. likeness, points: cosine of two embeddings, and
+    number of points found in both images, from which they are one picture too; 0 points: the embedding alone decides. person,
+    box: a person counts with a score above the one, and a box whose sides are both above the other.
     """
 
     side: float = 300
@@ -65,6 +66,8 @@ class Limits:
     contrast: float = 12
     sharpness: float = 2
     hash_distance: int = 4
+    likeness: float = 0.93
+    points: int = 12
     watermark: float = 0.5
     text: float = 0.5
     artistic: float = 0.5
@@ -77,6 +80,10 @@ class Limits:
                 raise UsageError(f"limit of {name} {getattr(self, name):g}. Allowed: 0 to 1.")
         if not -1 <= self.hash_distance <= 16:
             raise UsageError(f"hash distance {self.hash_distance}. Allowed: -1 (exact copies alone) to 16 bits.")
+        if not -1 <= self.likeness <= 1:
+            raise UsageError(f"limit of likeness {self.likeness:g}. Allowed: -1 to 1 (a cosine).")
+        if self.points < 0:
+            raise UsageError(f"limit of points {self.points}. Allowed: 0 (the embedding alone) or more.")
         if self.aspect < 1:
             raise UsageError(f"limit of aspect {self.aspect:g}. Allowed: 1 or more (longer over shorter side).")
 

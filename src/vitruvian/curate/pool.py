@@ -19,7 +19,7 @@ import cv2
 
 from vitruvian.curate.record import Row, write_rows
 from vitruvian.curate.settings import Settings
-from vitruvian.curate.work import BATCH, look, pack, score
+from vitruvian.curate.work import BATCH, embed, look, pack, score
 from vitruvian.data.loader import one_thread_for_children
 from vitruvian.errors import VitruvianError
 
@@ -29,7 +29,7 @@ STARTS = 3  # deaths of workers before they have touched an image
 
 @dataclass(frozen=True)
 class Task:
-    """kind: look, score or pack. target: the file of rows that it writes last, by which it is known to be done."""
+    """kind: look, embed, score or pack. target: the file of rows that it writes last, by which it is known to be done."""
 
     kind: str
     target: Path
@@ -45,18 +45,20 @@ class Task:
         rows: list[Row]
         if self.kind == "look":
             rows = look(self.inputs, self.poisoned, tell)
+        elif self.kind == "embed":
+            rows = self._spared() + embed(self._sound(), self.settings, tell)
         elif self.kind == "score":
             rows = self._spared() + score(self._sound(), self.settings, 1 if self.careful else BATCH, tell)
         else:
             assert self.shard is not None
-            rows = self._spared() + pack(self._sound(), self.shard, tell)
+            rows = self._spared() + pack(self._sound(), self.shard, self.settings, tell)
         write_rows(self.target, sorted(rows, key=lambda row: row["index"]), self.schema)
 
     def _sound(self) -> list[Row]:
         return [one for one in self.inputs if one["index"] not in self.poisoned]
 
     def _spared(self) -> list[Row]:
-        stage = {"score": {"stage": "decode"}, "pack": {}}[self.kind]
+        stage = {} if self.kind == "pack" else {"stage": "decode"}
         told = {"reason": "crash: the worker died of it, or did not come to an end, twice"} | stage
         return [{"index": one["index"], **told} for one in self.inputs if one["index"] in self.poisoned]
 

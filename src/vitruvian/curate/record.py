@@ -28,7 +28,8 @@ LOOKS = ("side", "aspect", "colour", "contrast", "sharpness")
 PEOPLE = {"person": pa.float64(), "people": pa.int32(), "boxes": pa.list_(BOX)}
 HEAD = {"index": pa.int64(), "source": pa.string(), "decision": pa.string(), "stage": pa.string(), "reason": pa.string(),
         "duplicate_of": pa.string(), "distance": pa.int32()}  # fmt: skip
-TAIL = {"shard": pa.string(), "key": pa.string(), "path": pa.string(), "start": pa.int64()}
+EMBEDDED = {"vector": pa.binary(), "points": pa.binary()}  # float16 as bytes; as `points` packs them
+TAIL = {"edited": pa.string(), "shard": pa.string(), "key": pa.string(), "path": pa.string(), "start": pa.int64()}
 
 
 def input_schema() -> Any:
@@ -47,16 +48,23 @@ def score_schema(scores: Sequence[str]) -> Any:
     return pa.schema([("index", pa.int64()), ("stage", pa.string()), ("reason", pa.string()), *named, *PEOPLE.items()])
 
 
+def embed_schema() -> Any:
+    """Of what copies are known again by."""
+    return pa.schema([("index", pa.int64()), ("stage", pa.string()), ("reason", pa.string()), *EMBEDDED.items()])
+
+
 def pack_schema() -> Any:
     """Of what went into a shard."""
-    return pa.schema([("index", pa.int64()), ("shard", pa.string()), ("key", pa.string()), ("reason", pa.string())])
+    names = ("shard", "key", "reason", "edited")
+    return pa.schema([("index", pa.int64()), *((name, pa.string()) for name in names)])
 
 
-def ledger_schema(scores: Sequence[str]) -> Any:
-    """Of the ledger itself. scores: columns of the scorers."""
+def ledger_schema(scores: Sequence[str], embedded: bool = False) -> Any:
+    """Of the ledger itself. scores: columns of the scorers; embedded: with vectors and points."""
     middle = {name: kind for name, kind in FOUND.items() if name not in HEAD}
     named = [(name, pa.float64()) for name in (*LOOKS, *(s for s in scores if s not in PEOPLE))]
-    return pa.schema([*HEAD.items(), *middle.items(), *named, *PEOPLE.items(), *TAIL.items()])
+    more = EMBEDDED if embedded else {}
+    return pa.schema([*HEAD.items(), *middle.items(), *named, *PEOPLE.items(), *more.items(), *TAIL.items()])
 
 
 def rounded(row: Row) -> Row:

@@ -16,8 +16,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vitruvian.curate.alike import Pair, alike
 from vitruvian.curate.cluster import left_over, perform_on_ray
-from vitruvian.curate.decide import KEPT, Verdict, decide, share_scores
+from vitruvian.curate.decide import KEPT, Verdict, by_looks, decide, share_scores
+from vitruvian.curate.edit import Edit, make_edits
+from vitruvian.curate.embed import Embedder, make_embedder
 from vitruvian.curate.fetch import Fetcher, Manners, fetch, is_url
 from vitruvian.curate.inputs import list_inputs
 from vitruvian.curate.limits import PACK, Stage
@@ -27,6 +30,7 @@ from vitruvian.curate.record import (
     DROP,
     KEEP,
     Row,
+    embed_schema,
     input_schema,
     is_whole,
     ledger_schema,
@@ -36,6 +40,7 @@ from vitruvian.curate.record import (
     score_schema,
     write_rows,
 )
+from vitruvian.curate.scorer import Scorer
 from vitruvian.curate.settings import Settings, make_scorers, stages_of
 from vitruvian.errors import UsageError
 
@@ -75,8 +80,8 @@ def curate(
 ) -> Outcome:
     """Curate `sources` into `out`; the same call goes on where one was stopped. UsageError for wrong words."""
     place = Place(out)
-    scorers = make_scorers(settings)  # wrong names speak up
-    models, costs = [{"model": scorer.model} for scorer in scorers], {scorer.model: scorer.cost for scorer in scorers}
+    asked = models_of(settings)  # wrong names speak up
+    models, costs = [{"model": one.model} for one in asked], {one.model: one.cost for one in asked}
     told = {"sources": [str(s) for s in sources], **settings.as_json(), "models": models}
     with place.alone():
         found = [list_inputs(sources, out)] if place.told() is None else []  # wrong sources must not make the folder a run's
@@ -86,7 +91,8 @@ def curate(
         run = Run(place, settings, workers, patience, console, manners, ray)
         run.listing(lambda: found.pop() if found else list_inputs(sources, out))  # as large as the rows: not held twice
         found.clear()
-        stages = run.finish(run.measure(run.listed()))
+        rows = run.measure(run.listed())
+        stages = run.finish(rows, alike(rows, settings.limits))
         place.tell(told | {"stages": stages, "milliseconds": costs})
         place.clear()
     return Outcome(stages)
@@ -127,30 +133,42 @@ class Run:
         """The rows of the listing, filled with all that decides. Models see what is open until nothing is."""
         for row, looks in zip(rows, self._do("look", rows, look_schema(), CHUNK), strict=True):
             row |= looks
+        self._embed(rows)
+        pairs = alike(rows, self.settings.limits)
         stages = stages_of(self.settings)
         scores = columns_of(stages)
-        todo = [row["index"] for row in rows if not row["stage"]] if self.settings.all_scores else self._open(rows)
+        todo = [row["index"] for row in rows if not row["stage"]] if self.settings.all_scores else self._open(rows, pairs)
         number = 0
         while todo:
             for told in self._do(f"score-{number}", [rows[i] for i in todo], score_schema(scores), CHUNK):
                 rows[told["index"]] |= told
             number += 1
-            todo = [] if self.settings.all_scores else self._open(rows)
+            todo = [] if self.settings.all_scores else self._open(rows, pairs)
         share_scores(rows, stages)
         return rows
 
-    def _open(self, rows: list[Row]) -> list[int]:
-        return sorted(decide(rows, self.settings.limits, stages_of(self.settings)).open)
+    def _embed(self, rows: list[Row]) -> None:
+        """Of every image that its looks let through, or with `all_scores` of all; of exact copies the first."""
+        if self.settings.embedding:
+            firsts: dict[str, int] = {}
+            for row in rows:
+                if not row["stage"] and (self.settings.all_scores or by_looks(row, self.settings.limits) is None):
+                    firsts.setdefault(row["sha256"], row["index"])
+            for told in self._do("embed", [rows[i] for i in firsts.values()], embed_schema(), CHUNK):
+                rows[told["index"]] |= told
 
-    def finish(self, rows: list[Row]) -> dict[str, int]:
+    def _open(self, rows: list[Row], pairs: Sequence[Pair]) -> list[int]:
+        return sorted(decide(rows, self.settings.limits, stages_of(self.settings), pairs).open)
+
+    def finish(self, rows: list[Row], pairs: Sequence[Pair]) -> dict[str, int]:
         """Decide, write the shards, then the ledger; returns how many images each stage has taken."""
         stages = stages_of(self.settings)
-        verdicts = [v or KEPT for v in decide(rows, self.settings.limits, stages).verdicts]
+        verdicts = [v or KEPT for v in decide(rows, self.settings.limits, stages, pairs).verdicts]
         scores = columns_of(stages)
         kept = [row for row, v in zip(rows, verdicts, strict=True) if v == KEPT]
         packed = {row["index"]: row for row in self._do("pack", kept, pack_schema(), self.settings.shard_size)}
         ledger = (ledger_row(row, v, rows, packed.get(row["index"])) for row, v in zip(rows, verdicts, strict=True))
-        return write_ledger(self.place.ledger, ledger, scores)
+        return write_ledger(self.place.ledger, ledger, ledger_schema(scores, bool(self.settings.embedding)))
 
     def _do(self, kind: str, inputs: Sequence[Row], schema: Any, size: int) -> Iterator[Row]:
         """The rows of all tasks of one kind, in the order of the inputs; those that are done are not done again."""
@@ -188,6 +206,12 @@ def finished_before(place: Place, told: dict[str, Any]) -> Outcome:
     return Outcome(stages, before=True)
 
 
+def models_of(settings: Settings) -> list[Scorer | Embedder | Edit]:
+    """Every model of a run, made once so that wrong names speak up before anything is done."""
+    embedder = [make_embedder(settings.embedding, settings.device)] if settings.embedding else []
+    return [*embedder, *make_scorers(settings), *make_edits(settings).values()]
+
+
 def columns_of(stages: Sequence[Stage]) -> list[str]:
     """Scores that decide, each once."""
     return list(dict.fromkeys(bound.score for stage in stages for bound in stage.bounds))
@@ -197,20 +221,20 @@ def ledger_row(row: Row, verdict: Verdict, rows: Sequence[Row], packed: Row | No
     """One line of the ledger."""
     if packed is not None and packed["reason"]:
         verdict = Verdict(PACK, packed["reason"])
-    stored = {name: packed[name] if packed else None for name in ("shard", "key")}
+    stored = {name: packed[name] if packed else None for name in ("shard", "key", "edited")}
     twin = None if verdict.twin is None else rows[verdict.twin]["source"]
     told = {"decision": DROP if verdict.stage else KEEP, "stage": verdict.stage, "reason": verdict.reason,
             "duplicate_of": twin, "distance": verdict.distance}  # fmt: skip
     return {**row, **told, **stored}
 
 
-def write_ledger(folder: Path, rows: Iterator[Row], scores: Sequence[str]) -> dict[str, int]:
+def write_ledger(folder: Path, rows: Iterator[Row], schema: Any) -> dict[str, int]:
     """All files of the ledger, or none: a folder that is there is complete. Counts of the stages; rows are not kept."""
     temporary, stages = folder.with_name(f".{folder.name}.tmp"), Counter[str]()
     for number in count():
         part = list(islice(rows, LEDGER_ROWS))
         if part or number == 0:
-            write_rows(temporary / f"{number:06d}.parquet", part, ledger_schema(scores))
+            write_rows(temporary / f"{number:06d}.parquet", part, schema)
         stages.update(row["stage"] for row in part)
         if len(part) < LEDGER_ROWS:
             break

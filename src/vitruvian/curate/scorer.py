@@ -47,16 +47,21 @@ class Scorer(Protocol):
 
 def plug_in(place: str) -> Scorer:
     """The scorer that PACKAGE.MODULE:NAME makes when it is called without arguments. UsageError where there is none."""
+    scorer: Scorer = made_by_user("scorer", place, ("model", "cost", "stages", "score"))
+    return scorer
+
+
+def made_by_user(kind: str, place: str, words: Sequence[str]) -> Any:
+    """What PACKAGE.MODULE:NAME makes when it is called without arguments. UsageError where it lacks one of `words`."""
     module, colon, name = place.partition(":")
     if not (module and colon and name):
-        raise UsageError(f"scorer {place!r}. Allowed: PACKAGE.MODULE:NAME, of a class or function without arguments.")
+        raise UsageError(f"{kind} {place!r}. Allowed: PACKAGE.MODULE:NAME, of a class or function without arguments.")
     try:
         made = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"scorer {place}: cannot be made ({error}). Fix: check the name; it is called without arguments."
+            f"{kind} {place}: cannot be made ({error}). Fix: check the name; it is called without arguments."
         ) from error
-    if missing := [word for word in ("model", "cost", "stages", "score") if not hasattr(made, word)]:
-        raise UsageError(f"scorer {place}: has no {', '.join(missing)}. Fix: see vitruvian.curate.scorer.Scorer.")
-    scorer: Scorer = made
-    return scorer
+    if missing := [word for word in words if not hasattr(made, word)]:
+        raise UsageError(f"{kind} {place}: has no {', '.join(missing)}. Fix: see vitruvian.curate.{kind}.{kind.title()}.")
+    return made

@@ -15,7 +15,9 @@ from vitruvian.errors import unknown_name
 @dataclass(frozen=True)
 class Settings:
     """scorers: names of `SCORERS`, PACKAGE.MODULE:NAME, or FILE.toml:TABLE, in the order in which they are asked. shard_size:
-    images of a shard. all_scores: every scorer sees every image that can be decoded, also what another stage drops."""
+    images of a shard. all_scores: every scorer sees every image that can be decoded, also what another stage drops. embedding:
+    `packaged`, a folder or hub:OWNER/NAME of what finds copies that hashes miss, or none. edits: names of `edit.EDITS`, or
+    PACKAGE.MODULE:NAME, done in this order to what is kept."""
 
     limits: Limits = field(default_factory=Limits)
     scorers: tuple[str, ...] = ("marks", PERSON)
@@ -23,16 +25,19 @@ class Settings:
     device: str = "auto"
     all_scores: bool = False
     shard_size: int = 1000
+    embedding: str = ""
+    edits: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As it is written."""
-        return asdict(self) | {"scorers": list(self.scorers)}
+        return asdict(self) | {"scorers": list(self.scorers), "edits": list(self.edits)}
 
 
 def settings_of(told: dict[str, Any]) -> Settings:
     """What `as_json` has told, whatever else is told beside it."""
-    known = {one.name: told[one.name] for one in fields(Settings)}
-    return Settings(**(known | {"limits": Limits(**told["limits"]), "scorers": tuple(told["scorers"])}))
+    known = {one.name: told[one.name] for one in fields(Settings) if one.name in told}
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Settings(**(known | lists | {"limits": Limits(**told["limits"])}))
 
 
 def _people(settings: Settings) -> Scorer:

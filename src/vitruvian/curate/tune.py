@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from vitruvian.curate.alike import Pair, alike
 from vitruvian.curate.decide import Verdict, decide
 from vitruvian.curate.limits import UNREAD, count_people
 from vitruvian.curate.place import Place
@@ -20,13 +21,15 @@ from vitruvian.errors import UsageError
 
 @dataclass(frozen=True)
 class Again:
-    """rows: of the ledger, as if nothing were decided; before: counts of its stages; verdicts: the new ones, one for each."""
+    """rows: of the ledger, as if nothing were decided; before: counts of its stages; pairs: of images that show one
+    picture; verdicts: the new ones, one for each."""
 
     sources: list[str]
     models: list[dict[str, Any]]
     settings: Settings
     rows: list[Row]
     before: Counter[str]
+    pairs: list[Pair]
     verdicts: list[Verdict]
 
 
@@ -48,14 +51,15 @@ def decide_again(run: Path, limits: dict[str, float]) -> Again:
     rows = [{**row, "problem": None, "stage": row["stage"] if row["stage"] in UNREAD else ""} for row in ledger]
     for row in rows:
         count_people(row, settings.limits)
-    decided = decide(rows, settings.limits, stages_of(settings))
+    pairs = alike(rows, settings.limits)
+    decided = decide(rows, settings.limits, stages_of(settings), pairs)
     verdicts = [verdict for verdict in decided.verdicts if verdict is not None]
     if len(verdicts) < len(rows):
         raise UsageError(
             f"{len(rows) - len(verdicts)} images hang on scores that {run} has not measured, since a stage before dropped them."
             " Fix: stricter limits, or curate with --all-scores."
         )
-    return Again(told["sources"], told["models"], settings, rows, before, verdicts)
+    return Again(told["sources"], told["models"], settings, rows, before, pairs, verdicts)
 
 
 def tuned(again: Again, out: Path, workers: int, console: Console | None = None) -> Outcome:
@@ -66,7 +70,7 @@ def tuned(again: Again, out: Path, workers: int, console: Console | None = None)
         place.begin(told)
         if place.finished:
             return finished_before(place, told)
-        stages = Run(place, again.settings, workers, 120, console).finish(again.rows)
+        stages = Run(place, again.settings, workers, 120, console).finish(again.rows, again.pairs)
         place.tell(told | {"stages": stages})
         place.clear()
     return Outcome(stages)

@@ -1,4 +1,4 @@
-"""What is done to a part of the inputs, in whichever process: look, score, pack. Each takes rows and gives rows."""
+"""What is done to a part of the inputs, in whichever process: look, embed, score, pack. Each takes rows and gives rows."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from PIL import Image
 
+from vitruvian.curate.edit import Edit, make_edits
+from vitruvian.curate.embed import Embedder, make_embedder
 from vitruvian.curate.fetch import is_url
 from vitruvian.curate.integrity import Opened, Refusal, open_image
 from vitruvian.curate.limits import FETCH, READ, count_people
 from vitruvian.curate.looks import looks_of
-from vitruvian.curate.record import HEAD, TAIL, Row, rounded, unwritable
+from vitruvian.curate.points import points_of
+from vitruvian.curate.record import EMBEDDED, HEAD, TAIL, Row, rounded, unwritable
 from vitruvian.curate.scorer import Scorer, View
 from vitruvian.curate.settings import Settings, make_scorers
 from vitruvian.curate.tables import SUFFIX, read_picture
 from vitruvian.errors import UsageError
 from vitruvian.predict.images import from_pillow
+from vitruvian.types import Array
 
+QUALITY = 95  # of JPEGs that were edited
 BATCH = 16  # views that a scorer is handed at once
 COPIED = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}  # formats that shards hold as they are
-APART = frozenset({*HEAD, *TAIL, "problem"} - {"source"})  # columns that are not told beside an image in its shard
+APART = frozenset({*HEAD, *TAIL, *EMBEDDED, "problem"} - {"source"})  # columns that are not told beside an image in its shard
 
 Telling = Callable[[Sequence[int]], None]  # the indices of images that are about to be touched
 
@@ -89,6 +94,21 @@ def read_input(one: Row) -> bytes:
     return content
 
 
+def embed(inputs: Sequence[Row], settings: Settings, tell: Telling) -> list[Row]:
+    """What copies are known again by: a vector and points of every image."""
+    embedder, rows = _embedder(settings), []
+    for one in inputs:
+        row: Row = {"index": one["index"], "stage": "", "reason": ""}
+        try:
+            tell([one["index"]])
+            view = _again(one).view
+            row |= {"vector": embedder.embed([view])[0].tobytes(), "points": points_of(view.pixels)}
+        except Refusal as refusal:
+            row |= {"stage": READ, "reason": str(refusal)}
+        rows.append(row)
+    return rows
+
+
 def score(inputs: Sequence[Row], settings: Settings, batch: int, tell: Telling) -> list[Row]:
     """Ask the scorers in their order; an image that one of them drops is not shown to the next, but for `all_scores`."""
     scorers, rows = _scorers(settings), []
@@ -144,10 +164,21 @@ def _scorers(settings: Settings) -> list[Scorer]:
     return make_scorers(settings)
 
 
-def pack(inputs: Sequence[Row], path: Path, tell: Telling) -> list[Row]:
+@cache
+def _embedder(settings: Settings) -> Embedder:
+    return make_embedder(settings.embedding, settings.device)
+
+
+@cache
+def _edits(settings: Settings) -> dict[str, Edit]:
+    return make_edits(settings)
+
+
+def pack(inputs: Sequence[Row], path: Path, settings: Settings, tell: Telling) -> list[Row]:
     """Write kept images into one shard, whole or not at all: bytes as they came, and beside them what the ledger knows.
 
-    Formats that readers of shards do not know are written as PNG. An image that is not the same any more is left out and told.
+    Formats that readers of shards do not know are written as PNG; what was edited, as JPEG if it came as one, without the
+    metadata that came with it. An image that is not the same any more, or cannot be edited, is left out and told.
     """
     temporary, rows = path.with_name(f".{path.name}.{os.getpid()}.tmp"), []
     try:
@@ -157,9 +188,10 @@ def pack(inputs: Sequence[Row], path: Path, tell: Telling) -> list[Row]:
                 tell([one["index"]])
                 row: Row = {"index": one["index"], "shard": path.name, "key": f"{one['index']:010d}", "reason": ""}
                 try:
-                    ending, content = _stored(one)
+                    ending, content, done = _stored(one, _edits(settings))
                     _add(tar, row["key"] + ending, content)
-                    _add(tar, row["key"] + ".json", json.dumps(_beside(one), ensure_ascii=False, sort_keys=True).encode())
+                    _add(tar, row["key"] + ".json", json.dumps(_beside(one, done), ensure_ascii=False, sort_keys=True).encode())
+                    row["edited"] = ",".join(done)
                 except Refusal as refusal:
                     row |= {"shard": None, "key": None, "reason": str(refusal)}
                 rows.append(row)
@@ -170,21 +202,42 @@ def pack(inputs: Sequence[Row], path: Path, tell: Telling) -> list[Row]:
     return rows
 
 
-def _beside(one: Row) -> Row:
-    return {name: value for name, value in one.items() if name not in APART and value is not None}
+def _beside(one: Row, done: Row) -> Row:
+    known = {name: value for name, value in one.items() if name not in APART and value is not None}
+    return known | ({"edits": done} if done else {})
 
 
-def _stored(one: Row) -> tuple[str, bytes]:
+def _stored(one: Row, edits: Mapping[str, Edit]) -> tuple[str, bytes, Row]:
+    """Ending and bytes of an image, and what was done to it, by edit."""
     content = _same(one)
-    if one["format"] in COPIED:
-        return COPIED[one["format"]], content
-    file = io.BytesIO()
+    if one["format"] in COPIED and not edits:
+        return COPIED[one["format"]], content, {}
     try:
         with Image.open(io.BytesIO(content)) as image:
-            Image.fromarray(from_pillow(image).pixels).save(file, "PNG")
+            pixels = from_pillow(image).pixels
     except Exception as error:  # it was decoded before; whatever stands in the way now is told of this image alone
         raise Refusal("damaged", str(error)) from error
-    return ".png", file.getvalue()
+    pixels, done = _edited(pixels, one, edits)
+    if one["format"] in COPIED and not done:
+        return COPIED[one["format"]], content, {}
+    file = io.BytesIO()
+    if COPIED.get(one["format"]) == ".jpg":
+        Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY)
+        return ".jpg", file.getvalue(), done
+    Image.fromarray(pixels).save(file, "PNG")
+    return ".png", file.getvalue(), done
+
+
+def _edited(pixels: Array, one: Row, edits: Mapping[str, Edit]) -> tuple[Array, Row]:
+    done: Row = {}
+    for name, edit in edits.items():
+        try:
+            made = edit.edit(pixels, one)
+        except Exception as error:  # an image that could not be edited must not pass as it is
+            raise Refusal("unedited", f"{name}: {type(error).__name__}: {error}") from error
+        if made is not None:
+            pixels, done[name] = made.image, {"model": edit.model, "done": made.told}
+    return pixels, done
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """Weights: one safetensors file whose one metadata entry says all that is needed to use it; and the official checkpoints."""
 
 from vitruvian.weights.card import Card
-from vitruvian.weights.folder import HubFolder, cached_folder, is_folder_at_hub, parse_folder
+from vitruvian.weights.folder import HubFolder, cached_folder, folder_of, is_folder_at_hub, parse_folder
 from vitruvian.weights.load import (
     DETECTOR_MODELS,
     MODELS,
@@ -29,6 +29,7 @@ __all__ = [
     "cached_folder",
     "encoder_for",
     "file_hash",
+    "folder_of",
     "is_folder_at_hub",
     "load",
     "packaged_names",

@@ -79,3 +79,12 @@ def fetch_folder(place: HubFolder, say: Callable[[str], None]) -> tuple[Path, st
                 raise WeightsError(f"{place} has no {name}. Fix: a repository or revision that has it, see {FORM}.") from error
             raise
     return cached_folder(place)
+
+
+def folder_of(name: str) -> Path:
+    """Where a model of transformers lies: a folder itself, or one at the hub that was fetched. WeightsError where it is not."""
+    if is_folder_at_hub(name):
+        return cached_folder(parse_folder(name))[0]
+    if not Path(name).is_dir():
+        raise WeightsError(f"no folder at {name}. Allowed: folders, or hub:OWNER/NAME after vitruvian models fetch.")
+    return Path(name)

@@ -1,0 +1,152 @@
+"""What is done to kept images on their way into the shards."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vitruvian[curate]'")
+
+from PIL import Image
+from piles import RED, jpeg, picture, png
+
+from vitruvian.curate.edit import Edited
+from vitruvian.curate.faces import SOFT, Faces, blurred, face_circle
+from vitruvian.curate.run import curate, read_ledger
+from vitruvian.curate.settings import Settings
+from vitruvian.errors import UsageError
+from vitruvian.predict import read_photo
+
+ROOT = Path(__file__).parents[2]
+SKIER = ROOT / "examples/photos/skier.jpg"
+
+
+class Darker:
+    """An edit of tests: dark pictures stay as they are, one of a certain size cannot be edited."""
+
+    model = "classical"
+    cost = 0.1
+
+    def edit(self, image: Any, row: Any) -> Edited | None:
+        if image.shape[:2] == (333, 444):
+            raise ValueError("no such size")
+        return None if image.mean() < 128 else Edited(image // 2, {"by": 2})
+
+
+DARKER = f"{__name__}:Darker"
+SETTINGS = Settings(scorers=(RED,), edits=(DARKER,))
+
+
+def shard_of(out: Path) -> dict[str, bytes]:
+    with tarfile.open(out / "shards" / "000000.tar") as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def pile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pile")
+    for seed in range(12):
+        image = picture(seed)
+        exif = Image.Exif()
+        exif[0x010E] = "where it was taken"
+        content = jpeg(image, exif=exif) if seed % 2 else png(image)
+        (folder / f"{seed:02d}.{'jpg' if seed % 2 else 'png'}").write_bytes(content)
+    (folder / "bad.jpg").write_bytes(jpeg(Image.eval(picture(3), lambda v: v // 2).resize((444, 333))))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(pile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "out"
+    curate([str(pile)], out, SETTINGS, workers=0)
+    return out
+
+
+def test_edited_images_are_told_and_the_others_keep_their_bytes(reference: Path) -> None:
+    shard, rows = shard_of(reference), [row for row in read_ledger(reference) if row["decision"] == "keep"]
+    edited = [row for row in rows if row["edited"]]
+    assert {row["edited"] for row in edited} == {DARKER}
+    assert len(edited) >= 2
+    assert len(rows) - len(edited) >= 2
+    for row in rows:
+        ending = Path(row["source"]).suffix
+        content, beside = shard[row["key"] + ending], json.loads(shard[row["key"] + ".json"])
+        plain = read_photo(row["source"]).pixels
+        if not row["edited"]:
+            assert content == Path(row["source"]).read_bytes()
+            assert "edits" not in beside
+            continue
+        with Image.open(io.BytesIO(content)) as image:
+            assert len(image.getexif()) == 0  # it may hold a thumbnail, or a place
+            assert abs(np.asarray(image, int) - plain // 2).mean() < 3
+        assert beside["edits"] == {DARKER: {"model": "classical", "done": {"by": 2}}}
+
+
+def test_what_cannot_be_edited_is_left_out(pile: Path, reference: Path) -> None:
+    (row,) = [one for one in read_ledger(reference) if Path(one["source"]).name == "bad.jpg"]
+    assert (row["decision"], row["stage"], row["shard"]) == ("drop", "pack", None)
+    assert row["reason"].startswith("unedited")
+    assert "no such size" in row["reason"]
+
+
+def test_several_workers_write_the_same(pile: Path, reference: Path, tmp_path: Path) -> None:
+    curate([str(pile)], tmp_path / "out", SETTINGS, workers=2)
+    assert shard_of(tmp_path / "out") == shard_of(reference)
+    assert read_ledger(tmp_path / "out") == read_ledger(reference)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        (Settings(scorers=(RED,), edits=("nose",)), "faces, or PACKAGE.MODULE:NAME"),
+        (Settings(scorers=(RED,), edits=("faces",)), "person among --scorers"),
+        (Settings(scorers=(RED,), edits=("piles:Redness",)), "has no edit"),
+    ],
+)
+def test_wrong_edits_speak_up_before_anything_is_done(settings: Settings, word: str, pile: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=word):
+        curate([str(pile)], tmp_path / "out", settings, workers=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_blur_covers_its_circles_and_nothing_else() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    circles = [(100.0, 80.0, 40.0), (295.0, 190.0, 30.0), (-500.0, 0.0, 20.0)]
+    out = blurred(image, circles)
+    y, x = np.mgrid[:200, :300] + 0.5
+    inside = np.any([np.hypot(x - cx, y - cy) <= r for cx, cy, r in circles], axis=0)
+    outside = np.all([np.hypot(x - cx, y - cy) >= SOFT * r for cx, cy, r in circles], axis=0)
+    assert np.array_equal(out[outside], image[outside])
+    assert out[inside].astype(float).std() < image[inside].astype(float).std() / 4
+    assert np.array_equal(image, np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8))  # the given one stays
+
+
+def test_a_circle_is_as_wide_as_its_points_and_not_less_than_a_person_tells() -> None:
+    points = np.array([[90, 100], [110, 100], [100, 95], [100, 120]], np.float32)
+    x, y, radius = face_circle(points, np.array([50, 80, 150, 400]))
+    assert (x, y) == (100, 100)
+    assert radius == pytest.approx(1.6 * 25 / 2)
+    assert face_circle(points, np.array([0, 0, 100, 2000]))[2] == 80
+
+
+def test_the_faces_of_an_example_are_blurred() -> None:
+    image = read_photo(SKIER).pixels
+    box = next(line for line in (ROOT / "examples/photos/boxes.csv").read_text().splitlines() if "skier" in line)
+    corners = dict(zip(("x1", "y1", "x2", "y2"), map(float, box.split(",")[1:5]), strict=True))
+    faces = Faces("cpu")
+    edited = faces.edit(image, {"boxes": [corners | {"score": 0.95}, corners | {"score": 0.01}]})
+    assert edited is not None
+    ((x, y, radius),) = edited.told
+    assert corners["x1"] <= x <= corners["x2"]
+    assert corners["y1"] <= y <= (corners["y1"] + corners["y2"]) / 2  # in the upper half of who stands
+    changed = np.abs(edited.image.astype(int) - image).max(2) > 0
+    assert changed.any()
+    assert changed.sum() <= np.pi * (SOFT * radius + 2) ** 2
+    assert faces.edit(image, {"boxes": []}) is None
+    assert faces.edit(image, {"boxes": None}) is None
