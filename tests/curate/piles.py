@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from vitruvian.curate.edit import Edited
 from vitruvian.curate.limits import Bound, Stage
 from vitruvian.curate.scorer import Scores, View
 
@@ -127,3 +128,18 @@ class Somebody(Redness):
     def score(self, batch: list[View]) -> list[Scores]:
         box = {"x1": 0.0, "y1": 0.0, "x2": 310.0, "y2": 310.0}
         return [{"boxes": [box | {"score": 0.6 if view.pixels[..., 0].mean() < 128 else 0.7}]} for view in batch]
+
+
+class Darker:
+    """An edit of tests: dark pictures stay as they are, one of a certain size cannot be edited."""
+
+    model = "classical"
+    cost = 0.1
+
+    def edit(self, image: Any, row: Any) -> Edited | None:
+        if image.shape[:2] == (333, 444):
+            raise ValueError("no such size")
+        return None if image.mean() < 128 else Edited(image // 2, {"by": 2})
+
+
+DARKER = f"{__name__}:Darker"

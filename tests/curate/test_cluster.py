@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,9 @@ def _closed():
     ray.shutdown()
 
 
-def test_a_cluster_writes_the_same_ledger(tmp_path: Path) -> None:
-    pile, settings = make_pile(tmp_path / "pile"), Settings(scorers=(RED,), shard_size=4)
+@pytest.mark.parametrize("more", [{}, {"embedding": "packaged", "edits": ("piles:Darker",)}])
+def test_a_cluster_writes_the_same_ledger(tmp_path: Path, more: dict[str, Any]) -> None:
+    pile, settings = make_pile(tmp_path / "pile"), Settings(scorers=(RED,), shard_size=4, **more)
     curate([str(pile)], tmp_path / "ray", settings, workers=1, ray="local")
     curate([str(pile)], tmp_path / "embedded", settings, workers=0)
     assert read_ledger(tmp_path / "ray") == read_ledger(tmp_path / "embedded")

@@ -6,7 +6,6 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +13,8 @@ import pytest
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vitruvian[curate]'")
 
 from PIL import Image
-from piles import RED, jpeg, picture, png
+from piles import DARKER, RED, jpeg, picture, png
 
-from vitruvian.curate.edit import Edited
 from vitruvian.curate.faces import SOFT, Faces, blurred, face_circle
 from vitruvian.curate.run import curate, read_ledger
 from vitruvian.curate.settings import Settings
@@ -27,19 +25,6 @@ ROOT = Path(__file__).parents[2]
 SKIER = ROOT / "examples/photos/skier.jpg"
 
 
-class Darker:
-    """An edit of tests: dark pictures stay as they are, one of a certain size cannot be edited."""
-
-    model = "classical"
-    cost = 0.1
-
-    def edit(self, image: Any, row: Any) -> Edited | None:
-        if image.shape[:2] == (333, 444):
-            raise ValueError("no such size")
-        return None if image.mean() < 128 else Edited(image // 2, {"by": 2})
-
-
-DARKER = f"{__name__}:Darker"
 SETTINGS = Settings(scorers=(RED,), edits=(DARKER,))
 
 
