@@ -757,7 +757,7 @@ def curate(
         min_contrast: Spread of the luminance, of 255; 12.
         min_sharpness: Logarithm of the variance of the Laplacian; 2.
         hash_distance: Bits of 64 in which two images may differ to count as one picture; 4. -1: exact copies alone.
-        min_likeness: Cosine of two embeddings from which images may be one picture; 0.93. Asked with --embedding.
+        min_likeness: Cosine of two embeddings from which images may be one picture; 0.93. With --embedding alone.
         min_points: Points that both must share then; 12. 0: the embedding alone decides.
         max_watermark: Highest score of a watermark; 0.5.
         max_text: Of overlaid text; 0.5.

@@ -83,3 +83,13 @@ def write_embedder(folder: Path) -> Path:
     t.Dinov2Model(t.Dinov2Config(**size, mlp_ratio=1)).save_pretrained(folder)
     t.ViTImageProcessorPil(size={"height": 28, "width": 28}).save_pretrained(folder)
     return folder
+
+
+def write_masked(folder: Path) -> Path:
+    """A masked autoencoder, whose encoder sees another part of the picture each time."""
+    import transformers as t
+
+    torch.manual_seed(0)
+    t.ViTMAEModel(t.ViTMAEConfig(**EYE)).save_pretrained(folder)
+    t.ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder

@@ -143,3 +143,52 @@ class Darker:
 
 
 DARKER = f"{__name__}:Darker"
+
+
+class Darkened(Darker):
+    """One that halves everything."""
+
+    def edit(self, image: Any, row: Any) -> Edited | None:
+        return Edited(image // 2, 1)
+
+
+class Brightened(Darker):
+    """One that adds to everything."""
+
+    def edit(self, image: Any, row: Any) -> Edited | None:
+        return Edited(image + np.uint8(100), 2)
+
+
+class WrongFloat(Darker):
+    """One that answers with other numbers."""
+
+    def edit(self, image: Any, row: Any) -> Any:
+        return Edited(image / 2, 1)
+
+
+class WrongSmaller(Darker):
+    """One that cuts the image."""
+
+    def edit(self, image: Any, row: Any) -> Any:
+        return Edited(image[::2], 1)
+
+
+class WrongBare(Darker):
+    """One that does not say what it did."""
+
+    def edit(self, image: Any, row: Any) -> Any:
+        return image
+
+
+class WrongUnwritable(Darker):
+    """One that says it in numbers which JSON does not know."""
+
+    def edit(self, image: Any, row: Any) -> Any:
+        return Edited(image, np.float32(1))
+
+
+class Unready(Darker):
+    """One whose weights are not there."""
+
+    def __init__(self) -> None:
+        Path("no-such-file").read_bytes()

@@ -15,7 +15,9 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vi
 from PIL import Image
 from piles import DARKER, RED, jpeg, picture, png
 
+from vitruvian.cli import main
 from vitruvian.curate.faces import SOFT, Faces, blurred, face_circle
+from vitruvian.curate.limits import Limits
 from vitruvian.curate.run import curate, read_ledger
 from vitruvian.curate.settings import Settings
 from vitruvian.errors import UsageError
@@ -92,12 +94,52 @@ def test_several_workers_write_the_same(pile: Path, reference: Path, tmp_path: P
         (Settings(scorers=(RED,), edits=("nose",)), "faces, or PACKAGE.MODULE:NAME"),
         (Settings(scorers=(RED,), edits=("faces",)), "person among --scorers"),
         (Settings(scorers=(RED,), edits=("piles:Redness",)), "has no edit"),
+        (Settings(scorers=(RED, "person"), edits=(DARKER, "faces")), "faces first"),
+        (Settings(scorers=(RED,), edits=("piles:Unready",)), "cannot be made .*no-such-file"),
     ],
 )
 def test_wrong_edits_speak_up_before_anything_is_done(settings: Settings, word: str, pile: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=word):
         curate([str(pile)], tmp_path / "out", settings, workers=0)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("answer", ["float", "smaller", "bare", "unwritable"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_answers_that_are_none_drop_the_image_with_the_reason(answer: str, workers: int, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(picture(4)))
+    settings = Settings(scorers=(), edits=(f"piles:Wrong{answer.title()}",))
+    curate([str(tmp_path / "a.png")], tmp_path / "out", settings, workers=workers)
+    (row,) = read_ledger(tmp_path / "out")
+    assert (row["stage"], row["reason"].partition(":")[0]) == ("pack", "unedited")
+
+
+def test_edits_are_done_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(picture(4)))
+    settings = Settings(scorers=(), edits=("piles:Darkened", "piles:Brightened"))
+    curate([str(tmp_path / "a.png")], tmp_path / "out", settings, workers=0)
+    (row,) = read_ledger(tmp_path / "out")
+    assert row["edited"] == "piles:Darkened,piles:Brightened"
+    with Image.open(io.BytesIO(shard_of(tmp_path / "out")["0000000000.png"])) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(picture(4)) // 2 + 100)
+
+
+def test_tune_edits_what_it_writes_anew(reference: Path, tmp_path: Path) -> None:
+    assert main(["curate", "tune", str(reference), "--out", str(tmp_path / "out"), "--workers", "0"]) == 0
+    assert shard_of(tmp_path / "out") == shard_of(reference)
+
+
+def test_faces_of_a_whole_run_are_blurred_in_the_shards(tmp_path: Path) -> None:
+    settings = Settings(Limits(box=100), scorers=("person",), edits=("faces",))
+    curate([str(SKIER)], tmp_path / "out", settings, workers=0)
+    (row,) = read_ledger(tmp_path / "out")
+    assert (row["decision"], row["edited"]) == ("keep", "faces")
+    shard = shard_of(tmp_path / "out")
+    (circle, *_) = json.loads(shard["0000000000.json"])["edits"]["faces"]["done"]
+    with Image.open(io.BytesIO(shard["0000000000.jpg"])) as image:
+        changed = np.abs(np.asarray(image, int) - read_photo(SKIER).pixels).mean(2)
+    x, y = (int(value) for value in circle[:2])
+    assert changed[y - 5 : y + 5, x - 5 : x + 5].mean() > 10 > 3 > changed[:100].mean()
 
 
 def test_a_blur_covers_its_circles_and_nothing_else() -> None:
@@ -134,4 +176,7 @@ def test_the_faces_of_an_example_are_blurred() -> None:
     assert changed.any()
     assert changed.sum() <= np.pi * (SOFT * radius + 2) ** 2
     assert faces.edit(image, {"boxes": []}) is None
-    assert faces.edit(image, {"boxes": None}) is None
+    with pytest.raises(ValueError, match="not sought"):
+        faces.edit(image, {"boxes": None})
+    beyond = {"x1": 0.0, "y1": 0.0, "x2": image.shape[1] + 2.0, "y2": image.shape[0] + 2.0, "score": 0.9}  # rounded upwards
+    assert faces.edit(image, {"boxes": [beyond, beyond | {"x1": beyond["x2"] - 1}]}) is not None

@@ -7,17 +7,18 @@ arXiv 2303.09540); a pair counts when enough points of the one are found in the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from vitruvian.curate.duplicates import Pair, best_first
 from vitruvian.curate.limits import UNREAD, Limits
 from vitruvian.curate.points import shared
 from vitruvian.curate.record import Row
 from vitruvian.types import Array
 
-NEAREST = 32  # candidates of an image, the most alike
+NEAREST = 24  # candidates of an image, the most alike
+BEST = 8  # and those of them that would be kept first, so that of many that are all alike one is kept
 ALL = 20_000  # up to so many, every image is compared with every other
 OF_CLUSTER = 8_000  # images, about
 CLUSTERS = 2  # the nearest ones of an image, in which it is compared
@@ -25,33 +26,28 @@ SAMPLE = 64  # images of each cluster by which its middle is found
 BLOCK = 1024
 
 
-class Pair(NamedTuple):
-    """Two places in the rows of a run that show one picture, and the cosine of their embeddings."""
-
-    first: int
-    second: int
-    likeness: float
-
-
 def alike(rows: Sequence[Row], limits: Limits) -> list[Pair]:
-    """The pairs among rows with a `vector`, of exact copies the first alone; none where nothing was embedded."""
+    """The pairs among the contents that have a `vector`, by the place of their first readable copy; none where nothing was
+    embedded."""
+    vectors = {row["sha256"]: row for row in rows if row.get("vector")}
     firsts: dict[str, int] = {}
     for place, row in enumerate(rows):
-        if row.get("vector") is not None and row["stage"] not in UNREAD:
+        if row["stage"] not in UNREAD and row["sha256"] in vectors:
             firsts.setdefault(row["sha256"], place)
-    places = list(firsts.values())
+    places = sorted(firsts.values(), key=lambda place: (*best_first(rows[place]), place))
     if len(places) < 2:
         return []
-    vectors = np.stack([np.frombuffer(rows[place]["vector"], np.float16) for place in places])
+    known = [vectors[rows[place]["sha256"]] for place in places]
     return [
         Pair(places[a], places[b], likeness)
-        for a, b, likeness in candidates(vectors, limits.likeness)
-        if not limits.points or shared(rows[places[a]]["points"], rows[places[b]]["points"]) >= limits.points
+        for a, b, likeness in candidates(np.stack([np.frombuffer(one["vector"], np.float16) for one in known]), limits.likeness)
+        if not limits.points or shared(known[a]["points"], known[b]["points"]) >= limits.points
     ]
 
 
 def candidates(vectors: Array, least: float) -> list[tuple[int, int, float]]:
-    """(n, d) float16 of unit length -> pairs (i < j, cosine of `least` or more), of each its `NEAREST` at most.
+    """(n, d) float16 of unit length, the best image first -> pairs (i < j, cosine of `least` or more): of each image the
+    `NEAREST` and the `BEST`, at most.
 
     Up to `ALL` none is missed; among more, a pair is found if the two share one of their nearest clusters.
     """
@@ -70,8 +66,9 @@ def _among(vectors: Array, least: float) -> Iterator[tuple[int, int, float]]:
         near = cosines >= least
         for row in np.flatnonzero(near.any(1)):
             columns = np.flatnonzero(near[row])
-            for column in columns[np.argsort(-cosines[row, columns], kind="stable")][:NEAREST]:
-                yield begin + int(row), int(column), round(min(float(cosines[row, column]), 1.0), 4)
+            closest = columns[np.argsort(-cosines[row, columns], kind="stable")][:NEAREST]
+            for column in {*closest.tolist(), *columns[:BEST].tolist()}:
+                yield begin + int(row), column, round(min(float(cosines[row, column]), 1.0), 4)
 
 
 def _clusters(vectors: Array) -> Iterator[Array]:

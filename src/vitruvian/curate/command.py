@@ -17,7 +17,7 @@ from vitruvian.curate.limits import PERSON, Limits
 from vitruvian.curate.place import Place
 from vitruvian.curate.report import write_report
 from vitruvian.curate.run import USUAL, Outcome, curate, read_ledger
-from vitruvian.curate.settings import DEFAULT, Settings, funnel, settings_of, stages_of
+from vitruvian.curate.settings import DEFAULT, Settings, check_limits, funnel, settings_of, stages_of
 from vitruvian.curate.tune import decide_again, told_by, tuned
 from vitruvian.errors import UsageError
 
@@ -33,6 +33,7 @@ def run(
         raise UsageError(f"shard-size {shard_size}. Allowed: 1, 2, 3, ...")
     chosen = DEFAULT if scorers is None else tuple(scorers)
     settings = Settings(Limits().but(**limits), chosen, detector, device, all_scores, shard_size, embedding, tuple(edits))
+    check_limits(settings, limits)
     outcome = curate(sources, out, settings, workers, patience, Console(stderr=True), manners, ray)
     if outcome.before:
         print(f"{out}: finished before; its ledger stands")

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vitruvian.curate.alike import Pair
-from vitruvian.curate.duplicates import Fate, Twin, find_twins
+from vitruvian.curate.duplicates import Fate, Pair, Twin, best_first, find_twins
 from vitruvian.curate.limits import DUPLICATE, UNREAD, Bound, Limits, Stage
 from vitruvian.curate.record import PEOPLE, Row
 
@@ -42,7 +41,7 @@ def decide(rows: Sequence[Row], limits: Limits, stages: Sequence[Stage], pairs: 
     """
     verdicts: list[Verdict | None] = [by_looks(row, limits) for row in rows]
     there = [place for place, verdict in enumerate(verdicts) if verdict is None]
-    there.sort(key=lambda p: (-rows[p]["width"] * rows[p]["height"], -rows[p]["bytes"], p))
+    there.sort(key=lambda p: (*best_first(rows[p]), p))
     measured = _scores_by_content(rows, there, stages)
 
     def fate(place: int) -> Fate:
@@ -54,7 +53,7 @@ def decide(rows: Sequence[Row], limits: Limits, stages: Sequence[Stage], pairs: 
     hashes = [rows[p]["sha256" if limits.hash_distance < 0 else "phash"] for p in there]
     number_of = {place: number for number, place in enumerate(there)}
     known_alike = [
-        (number_of[one.first], number_of[one.second], one.likeness)
+        Pair(number_of[one.first], number_of[one.second], one.likeness)
         for one in pairs
         if one.first in number_of and one.second in number_of
     ]

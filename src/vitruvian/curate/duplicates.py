@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -67,6 +67,19 @@ def _differences(hashes: Array, pairs: Array) -> Array:
 Fate: TypeAlias = Literal["kept", "failed", "unknown"]
 
 
+class Pair(NamedTuple):
+    """Two places that show one picture whatever their hashes say, and the cosine of their embeddings."""
+
+    first: int
+    second: int
+    likeness: float
+
+
+def best_first(row: Mapping[str, Any]) -> tuple[int, int]:
+    """What images that show one picture are sorted by: the most pixels, then the most bytes; then what comes first."""
+    return -row["width"] * row["height"], -row["bytes"]
+
+
 class Twin(NamedTuple):
     """The kept image that a duplicate shows. bits: in which their hashes differ; likeness: of their embeddings, by which they
     are known as one where the hashes are not near."""
@@ -100,12 +113,12 @@ def find_twins(
     rank: Sequence[int],
     limit: int,
     fate: Callable[[int], Fate],
-    alike: Sequence[tuple[int, int, float]] = (),
+    alike: Sequence[Pair] = (),
 ) -> Twins:
     """An image is a duplicate if one of better rank shows the same picture and is kept.
 
     hashes: perceptual ones, or where limit is -1 those of the content; rank: places, the best first; fate: what the stages
-    after this one say of it; alike: more pairs of places that show one picture, and their likeness. So a clean copy
+    after this one say of it; alike: more pairs of places that show one picture. So a clean copy
     takes the place of a better one that bears a watermark.
     """
     names, node = np.unique(np.asarray(hashes), return_inverse=True)
@@ -133,7 +146,7 @@ def find_twins(
     return Twins(out.of, out.open, waiting)
 
 
-def _neighbours(names: Array, node: Array, limit: int, alike: Sequence[tuple[int, int, float]]) -> dict[int, list[_Near]]:
+def _neighbours(names: Array, node: Array, limit: int, alike: Sequence[Pair]) -> dict[int, list[_Near]]:
     near: dict[int, list[_Near]] = defaultdict(list)
     if limit > 0:
         values = np.array([int(name, 16) for name in names], np.uint64)

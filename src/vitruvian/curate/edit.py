@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
 
 from vitruvian.curate.limits import PERSON
 from vitruvian.curate.scorer import made_by_user
@@ -31,8 +34,21 @@ class Edit(Protocol):
     cost: float
 
     def edit(self, image: Array, row: Mapping[str, Any]) -> Edited | None:
-        """image: upright, in full size; row: of the ledger, with `boxes` of people. None where nothing is to be done: the image
-        keeps its bytes. What it does must not depend on other images. An image for which it raises is left out, and told."""
+        """image: upright, in full size; row: of the ledger, with `boxes` of people. The answer has the same shape; None where
+        nothing is to be done: the image keeps its bytes. What it does must not depend on other images. An image for which it
+        raises is left out, and told."""
+
+
+def checked(made: Any, shape: tuple[int, ...]) -> Edited | None:
+    """What an edit of an image (H, W, 3) has answered. ValueError or TypeError if it is not as it should be."""
+    if made is None:
+        return None
+    image, told = made
+    if getattr(image, "dtype", None) != np.uint8 or image.shape != shape:
+        answer = f"{getattr(image, 'dtype', type(image).__name__)} {getattr(image, 'shape', '')}"
+        raise ValueError(f"it answers with {answer.strip()}, not with uint8 {shape}: boxes would not fit any more")
+    json.dumps(told)  # it is written beside the image
+    return Edited(image, told)
 
 
 def _faces(settings: Settings) -> Edit:
@@ -40,6 +56,10 @@ def _faces(settings: Settings) -> Edit:
 
     if PERSON not in settings.scorers:
         raise UsageError(f"edit {FACES}: faces are sought in boxes of people. Fix: {PERSON} among --scorers.")
+    if settings.edits[0] != FACES:
+        raise UsageError(
+            f"edit {FACES} after {settings.edits[0]}: boxes are those of the image as it came. Fix: {FACES} first."
+        )
     return Faces(settings.device)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -13,7 +15,7 @@ from torch.nn import functional
 from vitruvian import weights
 from vitruvian.curate.scorer import View
 from vitruvian.device import choose_compute
-from vitruvian.errors import WeightsError
+from vitruvian.errors import WeightsError, unknown_name
 from vitruvian.types import Array
 from vitruvian.weights.folder import TENSORS
 from vitruvian.weights.library import SAFE, config_of, library, model_of, quiet, told
@@ -35,8 +37,23 @@ class Embedder(Protocol):
 
 
 def make_embedder(name: str, device: str) -> Embedder:
-    """`packaged`, a folder, or hub:OWNER/NAME. WeightsError for what is none; UsageError where transformers is missing."""
-    return Packaged(device) if name == PACKAGED else Library(name, device)
+    """`packaged`, a folder, or hub:OWNER/NAME. WeightsError for what is no model of pictures; UsageError for other words, or
+    where transformers is missing."""
+    if name == PACKAGED:
+        return Packaged(device)
+    if not weights.is_folder_at_hub(name) and not Path(name).is_dir():
+        raise unknown_name("embedding", name, (PACKAGED,), f"{PACKAGED}, a folder, or hub:OWNER/NAME")
+    return Library(name, device)
+
+
+def vector_of(embedder: Embedder, view: View) -> bytes:
+    """The vector as the ledger holds it; empty of an image that the model cannot see (too narrow), or of which it says nothing
+    finite: such an image is compared by its hash alone."""
+    try:
+        vector = embedder.embed([view])[0]
+    except (ValueError, ZeroDivisionError, cv2.error):
+        return b""
+    return vector.tobytes() if np.isfinite(vector).all() and vector.any() else b""
 
 
 class Packaged:
@@ -70,7 +87,10 @@ class Packaged:
 
 
 class Library:
-    """A vision model of transformers: the image side of CLIP and SigLIP, else the pooled answer or the class token."""
+    """A vision model of transformers: the image side of CLIP and SigLIP, else the pooled answer, or the mean of all others.
+
+    WeightsError for one that says something else of the same picture, or vectors of another length of another.
+    """
 
     cost = 0.0
 
@@ -83,10 +103,21 @@ class Library:
             self._model = model_of(found.AutoModel, folder, name, config).eval().to(self._device)
         self._features = getattr(self._model, "get_image_features", self._model)
         self.model = f"{name} {weights.file_hash(folder / TENSORS)[:12]}"
+        with quiet(found), told(name, "model that embeds pictures", f"another model, such as {KNOWN}"):
+            self._check()
+
+    def _check(self) -> None:
+        rng = np.random.default_rng(0)
+        first, other = (rng.integers(0, 255, (*size, 3), np.uint8) for size in ((240, 320), (320, 240)))
+        once, again, third = self.embed([View(image, image.shape[:2]) for image in (first, first, other)])
+        if not np.isfinite(once).all() or not np.array_equal(once, again) or once.shape != third.shape:
+            raise WeightsError(
+                f"{self.model} does not give one vector for one picture, of one length for all. Allowed: such as {KNOWN}."
+            )
 
     @torch.inference_mode()
     def embed(self, batch: Sequence[View]) -> list[Array]:
-        """(d,) float16 each; every image passes alone. WeightsError if the model answers with no vector."""
+        """(d,) float16 each; every image passes alone."""
         return [_unit(self._of(view.pixels)) for view in batch]
 
     def _of(self, image: Array) -> Tensor:
@@ -95,10 +126,12 @@ class Library:
         if isinstance(said, Tensor):
             return said[0]
         pooled = getattr(said, "pooler_output", None)
-        vector: Tensor | None = pooled if pooled is not None else getattr(said, "last_hidden_state", None)
-        if vector is None:
+        if pooled is not None:
+            return torch.as_tensor(pooled)[0].flatten()
+        tokens: Tensor | None = getattr(said, "last_hidden_state", None)
+        if tokens is None:
             raise WeightsError(f"{self.model} answers with no vector. Allowed: models of pictures, such as {KNOWN}.")
-        return (vector[:, 0] if vector.dim() == 3 else vector)[0].flatten()
+        return tokens[0].mean(0) if tokens.dim() == 3 else tokens[0].flatten(1).mean(1)  # (N, C) of tokens, (C, H, W) of maps
 
 
 def _unit(vector: Tensor) -> Array:

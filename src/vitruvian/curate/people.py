@@ -37,8 +37,9 @@ class People:
         found = [self._detector.detect(one) for one in images] if self._alone else detect_many(self._detector, images)
         out: list[Scores] = []
         for view, people in zip(batch, found, strict=True):
+            ends = np.array([view.size[1], view.size[0]] * 2, np.float32)
             boxes = [
-                dict(zip(("x1", "y1", "x2", "y2"), np.round(p.box * view.scale, 1).tolist(), strict=True))
+                dict(zip(("x1", "y1", "x2", "y2"), np.round(np.minimum(p.box * view.scale, ends), 1).tolist(), strict=True))
                 | {"score": round(p.score, 4)}
                 for p in people
             ]

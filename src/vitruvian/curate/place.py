@@ -82,9 +82,12 @@ class Place:
         except OSError as error:
             raise unwritable(self.settings, error) from error
 
-    def begin(self, told: dict[str, Any]) -> None:
-        """Make the folder this run's. UsageError where it is another's."""
+    def begin(self, told: dict[str, Any], usual: dict[str, Any]) -> None:
+        """Make the folder this run's. usual: what a run that began before some option was there is taken to have said of it.
+        UsageError where the folder is another's."""
         before = self.told()
+        if before is not None:
+            before = usual | before | {"limits": usual["limits"] | before.get("limits", {})}
         if before is None:
             foreign = [one.name for one in self.out.iterdir() if not one.name.startswith(".")] if self.out.is_dir() else []
             if foreign:

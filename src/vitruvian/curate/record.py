@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,10 +84,11 @@ def write_rows(path: Path, rows: Iterable[Row], schema: Any) -> None:
         raise unwritable(path, error) from error
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Of one parquet file. InputError if it is damaged."""
+def read_rows(path: Path, without: Collection[str] = ()) -> list[Row]:
+    """Of one parquet file. without: columns that are left out. InputError if it is damaged."""
     try:
-        rows: list[Row] = pq.read_table(path).to_pylist()
+        columns = [name for name in pq.read_schema(path).names if name not in without] if without else None
+        rows: list[Row] = pq.read_table(path, columns=columns).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read ({error}). Fix: delete it, then run the same command.") from error
     return rows

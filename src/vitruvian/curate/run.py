@@ -6,6 +6,7 @@ command goes on after any kill, and the ledger is the same with any number of wo
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vitruvian.curate.alike import Pair, alike
+from vitruvian.curate.alike import alike
 from vitruvian.curate.cluster import left_over, perform_on_ray
 from vitruvian.curate.decide import KEPT, Verdict, by_looks, decide, share_scores
+from vitruvian.curate.duplicates import Pair
 from vitruvian.curate.edit import Edit, make_edits
 from vitruvian.curate.embed import Embedder, make_embedder
 from vitruvian.curate.fetch import Fetcher, Manners, fetch, is_url
@@ -28,6 +30,7 @@ from vitruvian.curate.place import Place
 from vitruvian.curate.pool import Task, perform
 from vitruvian.curate.record import (
     DROP,
+    EMBEDDED,
     KEEP,
     Row,
     embed_schema,
@@ -42,7 +45,7 @@ from vitruvian.curate.record import (
 )
 from vitruvian.curate.scorer import Scorer
 from vitruvian.curate.settings import Settings, make_scorers, stages_of
-from vitruvian.errors import UsageError
+from vitruvian.errors import UsageError, VitruvianError
 
 CHUNK = 64  # images of a task
 FETCHED = 256  # addresses whose answers go into one file
@@ -81,18 +84,17 @@ def curate(
     """Curate `sources` into `out`; the same call goes on where one was stopped. UsageError for wrong words."""
     place = Place(out)
     asked = models_of(settings)  # wrong names speak up
-    models, costs = [{"model": one.model} for one in asked], {one.model: one.cost for one in asked}
+    models, costs = [{"model": name} for name in asked], {name: one.cost for name, one in asked.items()}
     told = {"sources": [str(s) for s in sources], **settings.as_json(), "models": models}
     with place.alone():
         found = [list_inputs(sources, out)] if place.told() is None else []  # wrong sources must not make the folder a run's
-        place.begin(told)
+        place.begin(told, Settings().as_json())
         if place.finished:
             return finished_before(place, told | {"milliseconds": costs})
         run = Run(place, settings, workers, patience, console, manners, ray)
         run.listing(lambda: found.pop() if found else list_inputs(sources, out))  # as large as the rows: not held twice
         found.clear()
-        rows = run.measure(run.listed())
-        stages = run.finish(rows, alike(rows, settings.limits))
+        stages = run.finish(*run.measure(run.listed()))
         place.tell(told | {"stages": stages, "milliseconds": costs})
         place.clear()
     return Outcome(stages)
@@ -129,12 +131,14 @@ class Run:
                 inputs[row["index"]] = row
         return inputs
 
-    def measure(self, rows: list[Row]) -> list[Row]:
-        """The rows of the listing, filled with all that decides. Models see what is open until nothing is."""
+    def measure(self, rows: list[Row]) -> tuple[list[Row], list[Pair]]:
+        """The rows of the listing, filled with all that decides, and which of them show one picture. Models see what is open
+        until nothing is."""
         for row, looks in zip(rows, self._do("look", rows, look_schema(), CHUNK), strict=True):
             row |= looks
         self._embed(rows)
-        pairs = alike(rows, self.settings.limits)
+        with self._waiting("comparing"):
+            pairs = alike(rows, self.settings.limits)
         stages = stages_of(self.settings)
         scores = columns_of(stages)
         todo = [row["index"] for row in rows if not row["stage"]] if self.settings.all_scores else self._open(rows, pairs)
@@ -145,17 +149,23 @@ class Run:
             number += 1
             todo = [] if self.settings.all_scores else self._open(rows, pairs)
         share_scores(rows, stages)
-        return rows
+        return rows, pairs
 
     def _embed(self, rows: list[Row]) -> None:
-        """Of every image that its looks let through, or with `all_scores` of all; of exact copies the first."""
-        if self.settings.embedding:
+        """Of every image that its looks let through, or with `all_scores` of all; of exact copies the first that is there."""
+        number = 0
+        while self.settings.embedding:
+            known = {row["sha256"] for row in rows if row.get("vector") is not None}
             firsts: dict[str, int] = {}
             for row in rows:
                 if not row["stage"] and (self.settings.all_scores or by_looks(row, self.settings.limits) is None):
                     firsts.setdefault(row["sha256"], row["index"])
-            for told in self._do("embed", [rows[i] for i in firsts.values()], embed_schema(), CHUNK):
+            todo = [index for content, index in firsts.items() if content not in known]
+            if not todo:
+                break
+            for told in self._do(f"embed-{number}", [rows[i] for i in todo], embed_schema(), CHUNK):
                 rows[told["index"]] |= told
+            number += 1
 
     def _open(self, rows: list[Row], pairs: Sequence[Pair]) -> list[int]:
         return sorted(decide(rows, self.settings.limits, stages_of(self.settings), pairs).open)
@@ -163,7 +173,10 @@ class Run:
     def finish(self, rows: list[Row], pairs: Sequence[Pair]) -> dict[str, int]:
         """Decide, write the shards, then the ledger; returns how many images each stage has taken."""
         stages = stages_of(self.settings)
-        verdicts = [v or KEPT for v in decide(rows, self.settings.limits, stages, pairs).verdicts]
+        decided = decide(rows, self.settings.limits, stages, pairs).verdicts
+        verdicts = [verdict for verdict in decided if verdict is not None]
+        if len(verdicts) < len(rows):  # never to be taken for kept
+            raise VitruvianError(f"{len(rows) - len(verdicts)} images were never scored. Fix: run it anew, into another --out.")
         scores = columns_of(stages)
         kept = [row for row, v in zip(rows, verdicts, strict=True) if v == KEPT]
         packed = {row["index"]: row for row in self._do("pack", kept, pack_schema(), self.settings.shard_size)}
@@ -172,7 +185,7 @@ class Run:
 
     def _do(self, kind: str, inputs: Sequence[Row], schema: Any, size: int) -> Iterator[Row]:
         """The rows of all tasks of one kind, in the order of the inputs; those that are done are not done again."""
-        parts = [inputs[begin : begin + size] for begin in range(0, len(inputs), size)]
+        parts = [[_light(one) for one in inputs[begin : begin + size]] for begin in range(0, len(inputs), size)]
         targets = [self.place.part(kind, number) for number in range(len(parts))]
         word = kind.partition("-")[0]
         tasks = [
@@ -191,6 +204,10 @@ class Run:
             tasks = left_over(tasks)
         yield from perform(tasks, min(max(self.workers, 1 if self.ray else 0), len(tasks)), self.patience)
 
+    def _waiting(self, word: str) -> contextlib.AbstractContextManager[object]:
+        quiet = self.console is None or not self.console.is_terminal or not self.settings.embedding
+        return contextlib.nullcontext() if quiet or self.console is None else self.console.status(word)
+
     def _watched(self, tasks: Iterator[Task], kind: str, total: int, left: int) -> Iterator[Task]:
         columns = (TextColumn(f"{kind:8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         quiet = self.console is None or not self.console.is_terminal
@@ -206,10 +223,19 @@ def finished_before(place: Place, told: dict[str, Any]) -> Outcome:
     return Outcome(stages, before=True)
 
 
-def models_of(settings: Settings) -> list[Scorer | Embedder | Edit]:
-    """Every model of a run, made once so that wrong names speak up before anything is done."""
-    embedder = [make_embedder(settings.embedding, settings.device)] if settings.embedding else []
-    return [*embedder, *make_scorers(settings), *make_edits(settings).values()]
+def models_of(settings: Settings) -> dict[str, Scorer | Embedder | Edit]:
+    """Every model of a run by what it is told as, made once so that wrong names speak up before anything is done."""
+    made: dict[str, Scorer | Embedder | Edit] = {}
+    if settings.embedding:
+        embedder = make_embedder(settings.embedding, settings.device)
+        made[f"embedding: {embedder.model}"] = embedder
+    made |= {scorer.model: scorer for scorer in make_scorers(settings)}
+    return made | {f"edit {name}: {edit.model}": edit for name, edit in make_edits(settings).items()}
+
+
+def _light(row: Row) -> Row:
+    """Without what is only compared: it need not go to every worker."""
+    return {name: value for name, value in row.items() if name not in EMBEDDED} if "vector" in row else row
 
 
 def columns_of(stages: Sequence[Stage]) -> list[str]:
@@ -221,7 +247,7 @@ def ledger_row(row: Row, verdict: Verdict, rows: Sequence[Row], packed: Row | No
     """One line of the ledger."""
     if packed is not None and packed["reason"]:
         verdict = Verdict(PACK, packed["reason"])
-    stored = {name: packed[name] if packed else None for name in ("shard", "key", "edited")}
+    stored = {name: packed.get(name) if packed else None for name in ("shard", "key", "edited")}
     twin = None if verdict.twin is None else rows[verdict.twin]["source"]
     told = {"decision": DROP if verdict.stage else KEEP, "stage": verdict.stage, "reason": verdict.reason,
             "duplicate_of": twin, "distance": verdict.distance}  # fmt: skip
@@ -242,9 +268,9 @@ def write_ledger(folder: Path, rows: Iterator[Row], schema: Any) -> dict[str, in
     return dict(stages)
 
 
-def read_ledger(out: Path) -> list[Row]:
-    """Every row of a finished run, by index. UsageError where it is none."""
+def read_ledger(out: Path, embedded: bool = False) -> list[Row]:
+    """Every row of a finished run, by index; `embedded`: with vectors and points. UsageError where it is none."""
     parts = sorted(Place(out).ledger.glob("*.parquet"))
     if not parts:
         raise UsageError(f"{out}: no ledger. Fix: the folder (--out) of a run of `vitruvian curate` that has finished.")
-    return [row for part in parts for row in read_rows(part)]
+    return [row for part in parts for row in read_rows(part, () if embedded else EMBEDDED)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from vitruvian.curate.limits import Stage
@@ -56,11 +58,13 @@ def made_by_user(kind: str, place: str, words: Sequence[str]) -> Any:
     module, colon, name = place.partition(":")
     if not (module and colon and name):
         raise UsageError(f"{kind} {place!r}. Allowed: PACKAGE.MODULE:NAME, of a class or function without arguments.")
+    if (here := str(Path.cwd())) not in sys.path:  # where the user's own files lie
+        sys.path.append(here)
     try:
         made = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, TypeError) as error:
+    except Exception as error:  # whatever a user's code raises
         raise UsageError(
-            f"{kind} {place}: cannot be made ({error}). Fix: check the name; it is called without arguments."
+            f"{kind} {place}: cannot be made ({type(error).__name__}: {error}). Fix: check the name; it takes no arguments."
         ) from error
     if missing := [word for word in words if not hasattr(made, word)]:
         raise UsageError(f"{kind} {place}: has no {', '.join(missing)}. Fix: see vitruvian.curate.{kind}.{kind.title()}.")

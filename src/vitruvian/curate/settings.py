@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vitruvian.curate.limits import DUPLICATE, PACK, PERSON, UNREAD, Limits, Stage
 from vitruvian.curate.scorer import Scorer, plug_in
 from vitruvian.curate.told import is_told, read_told
-from vitruvian.errors import unknown_name
+from vitruvian.errors import UsageError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ def settings_of(told: dict[str, Any]) -> Settings:
     known = {one.name: told[one.name] for one in fields(Settings) if one.name in told}
     lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
     return Settings(**(known | lists | {"limits": Limits(**told["limits"])}))
+
+
+def check_limits(settings: Settings, given: Mapping[str, float | None]) -> None:
+    """UsageError for limits of something that is not asked."""
+    if not settings.embedding and (of_embedding := [name for name in ("likeness", "points") if given.get(name) is not None]):
+        raise UsageError(f"--min-{of_embedding[0]} without an embedding. Fix: curate with --embedding, or leave it out.")
 
 
 def _people(settings: Settings) -> Scorer:

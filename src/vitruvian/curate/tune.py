@@ -9,13 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
-from vitruvian.curate.alike import Pair, alike
-from vitruvian.curate.decide import Verdict, decide
-from vitruvian.curate.limits import UNREAD, count_people
+from vitruvian.curate.alike import alike
+from vitruvian.curate.decide import Verdict, by_looks, decide
+from vitruvian.curate.duplicates import Pair
+from vitruvian.curate.limits import UNREAD, Limits, count_people
 from vitruvian.curate.place import Place
 from vitruvian.curate.record import Row
 from vitruvian.curate.run import Outcome, Run, finished_before, read_ledger
-from vitruvian.curate.settings import Settings, settings_of, stages_of
+from vitruvian.curate.settings import Settings, check_limits, settings_of, stages_of
 from vitruvian.errors import UsageError
 
 
@@ -44,8 +45,9 @@ def told_by(run: Path) -> dict[str, Any]:
 def decide_again(run: Path, limits: dict[str, float]) -> Again:
     """The verdicts of other limits. UsageError where that takes scores which the run has not measured."""
     told = told_by(run)
-    ledger = read_ledger(run)
+    ledger = read_ledger(run, embedded=True)
     settings = settings_of(told)
+    check_limits(settings, limits)
     settings = replace(settings, limits=settings.limits.but(**limits))
     before = Counter(row["stage"] for row in ledger)
     rows = [{**row, "problem": None, "stage": row["stage"] if row["stage"] in UNREAD else ""} for row in ledger]
@@ -54,12 +56,18 @@ def decide_again(run: Path, limits: dict[str, float]) -> Again:
     pairs = alike(rows, settings.limits)
     decided = decide(rows, settings.limits, stages_of(settings), pairs)
     verdicts = [verdict for verdict in decided.verdicts if verdict is not None]
-    if len(verdicts) < len(rows):
+    missing = len(rows) - len(verdicts) + (_never_embedded(rows, settings.limits) if settings.embedding else 0)
+    if missing:
         raise UsageError(
-            f"{len(rows) - len(verdicts)} images hang on scores that {run} has not measured, since a stage before dropped them."
+            f"{missing} images hang on scores or vectors that {run} has not measured, since a stage before dropped them."
             " Fix: stricter limits, or curate with --all-scores."
         )
     return Again(told["sources"], told["models"], settings, rows, before, pairs, verdicts)
+
+
+def _never_embedded(rows: list[Row], limits: Limits) -> int:
+    embedded = {row["sha256"] for row in rows if row.get("vector") is not None}
+    return sum(by_looks(row, limits) is None and row["sha256"] not in embedded for row in rows)
 
 
 def tuned(again: Again, out: Path, workers: int, console: Console | None = None) -> Outcome:
@@ -67,7 +75,7 @@ def tuned(again: Again, out: Path, workers: int, console: Console | None = None)
     place = Place(out)
     told = {"sources": again.sources, **again.settings.as_json(), "models": again.models}
     with place.alone():
-        place.begin(told)
+        place.begin(told, Settings().as_json())
         if place.finished:
             return finished_before(place, told)
         stages = Run(place, again.settings, workers, 120, console).finish(again.rows, again.pairs)

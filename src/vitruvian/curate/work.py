@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from vitruvian.curate.edit import Edit, make_edits
-from vitruvian.curate.embed import Embedder, make_embedder
+from vitruvian.curate.edit import Edit, checked, make_edits
+from vitruvian.curate.embed import Embedder, make_embedder, vector_of
 from vitruvian.curate.fetch import is_url
 from vitruvian.curate.integrity import Opened, Refusal, open_image
 from vitruvian.curate.limits import FETCH, READ, count_people
@@ -102,7 +102,7 @@ def embed(inputs: Sequence[Row], settings: Settings, tell: Telling) -> list[Row]
         try:
             tell([one["index"]])
             view = _again(one).view
-            row |= {"vector": embedder.embed([view])[0].tobytes(), "points": points_of(view.pixels)}
+            row |= {"vector": vector_of(embedder, view), "points": points_of(view.pixels)}
         except Refusal as refusal:
             row |= {"stage": READ, "reason": str(refusal)}
         rows.append(row)
@@ -180,6 +180,7 @@ def pack(inputs: Sequence[Row], path: Path, settings: Settings, tell: Telling) -
     Formats that readers of shards do not know are written as PNG; what was edited, as JPEG if it came as one, without the
     metadata that came with it. An image that is not the same any more, or cannot be edited, is left out and told.
     """
+    edits = _edits(settings)  # before an image is touched: what stands in the way here is no image's fault
     temporary, rows = path.with_name(f".{path.name}.{os.getpid()}.tmp"), []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,7 @@ def pack(inputs: Sequence[Row], path: Path, settings: Settings, tell: Telling) -
                 tell([one["index"]])
                 row: Row = {"index": one["index"], "shard": path.name, "key": f"{one['index']:010d}", "reason": ""}
                 try:
-                    ending, content, done = _stored(one, _edits(settings))
+                    ending, content, done = _stored(one, edits)
                     _add(tar, row["key"] + ending, content)
                     _add(tar, row["key"] + ".json", json.dumps(_beside(one, done), ensure_ascii=False, sort_keys=True).encode())
                     row["edited"] = ",".join(done)
@@ -232,7 +233,7 @@ def _edited(pixels: Array, one: Row, edits: Mapping[str, Edit]) -> tuple[Array, 
     done: Row = {}
     for name, edit in edits.items():
         try:
-            made = edit.edit(pixels, one)
+            made = checked(edit.edit(pixels, one), pixels.shape)
         except Exception as error:  # an image that could not be edited must not pass as it is
             raise Refusal("unedited", f"{name}: {type(error).__name__}: {error}") from error
         if made is not None:
