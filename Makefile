@@ -9,7 +9,7 @@ demo: .venv/run.stamp
 	@echo "The four outputs of every photo are in demo-output/ (open demo-output/*.overlay.jpg)."
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -44,7 +44,7 @@ def test_the_queue_goes_through_and_its_page_says_what_is_open(
     page = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "3 of 3 runs are finished" in page and "| people |" in page
     kept = json.loads((tmp_path / "pays" / "kept.json").read_text())
-    assert sum(sum(counts.values()) for counts in kept.values()) == 64
+    assert sum(sum(counts.values()) for counts in kept.values()) == 24
 
 
 def test_a_verdict_needs_all_seeds() -> None:

@@ -73,7 +73,7 @@ class Plan:
     def shortened(self, share: float) -> Plan:
         """To try the whole queue in minutes."""
         return Plan(*(max(least, round(n * share)) for n, least in zip(
-            (self.pictures, self.views, self.labelled, self.held_out), (64, 128, 64, 8), strict=True)))  # fmt: skip
+            (self.pictures, self.views, self.labelled, self.held_out), (24, 128, 24, 8), strict=True)))  # fmt: skip
 
 
 @dataclass(frozen=True)
