@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from vitruvian.curate.embed import make_embedder
-from vitruvian.curate.faces import SUREST_OF, Faces
+from vitruvian.curate.faces import Faces
 from vitruvian.curate.integrity import LONGEST
 from vitruvian.curate.limits import Limits
 from vitruvian.curate.looks import looks_of
@@ -164,7 +164,7 @@ def faces(chosen: argparse.Namespace) -> None:
         begin = time.perf_counter()
         edited = blur.edit(image, {"boxes": boxes})
         seconds += time.perf_counter() - begin
-        people += sum(box["score"] >= SUREST_OF for box in boxes)
+        people += len(boxes)
         circles = np.array(edited.told if edited else []).reshape(-1, 3)
         covered, pixels = covered + _covered(circles, image.shape[:2]), pixels + image.shape[0] * image.shape[1]
         for one in labelled[photo["id"]]:

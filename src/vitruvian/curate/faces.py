@@ -17,7 +17,6 @@ from vitruvian.predict.pipeline import DEFAULT_MODEL, load
 from vitruvian.types import Array, Person
 from vitruvian.vocab import skeleton
 
-SUREST_OF = 0.2  # score of a box from which a face is sought in it: rather a blurred tree than a face
 WIDER = 1.6  # times as wide as the points are spread
 OF_PERSON = 0.04  # of the longer side of the box, at least
 COARSE = 6  # cells across a face that are left to see
@@ -48,12 +47,13 @@ class Faces:
 
 
 def _people(boxes: Sequence[Mapping[str, float]], size: tuple[int, int]) -> list[Person]:
-    """Those that are seen surely enough, cut to an image of `size` (H, W): boxes were measured on a smaller one."""
+    """All that were recorded, however faint: rather a blurred tree than a face. Cut to an image of `size` (H, W), as boxes were
+    measured on a smaller one."""
     people = []
     for box in boxes:
         corners = np.array([box[name] for name in ("x1", "y1", "x2", "y2")], np.float32)
         corners = corners.clip(0, np.array([size[1], size[0]] * 2, np.float32))
-        if box["score"] >= SUREST_OF and (corners[2:] > corners[:2]).all():
+        if (corners[2:] > corners[:2]).all():
             people.append(Person(corners, float(box["score"])))
     return people
 

@@ -79,7 +79,8 @@ STAGES = (
     Stage((192, 144), steps=6000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(3, 12_000)),
     Stage((192, 144), steps=4000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(5, 14_000)),
     Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(6, 10_000), nobody=0.2, filtered=0.15),
-    Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(7, 10_000), nobody=0.2, filtered=0.15),
+    Stage((192, 144), steps=4139, batch=32, lr=5.0e-4, sigma=1.6, geometry=(7, 10_000), nobody=0.2, filtered=0.15),
+    Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(8, 10_000), nobody=0.2, filtered=0.15),
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
