@@ -27,7 +27,7 @@ from vitruvian.weights import load
 
 pytestmark = pytest.mark.pipeline
 
-SHARE, HELD_OUT = 0.0125, 60  # 62 steps of the last stage: it must go on after it has said step 50
+SHARE, HELD_OUT = 0.0125, 60  # more than 100 steps of the last stage: it must go on after it has said step 50
 SHORT = shortened(STAGES, SHARE)
 LAST = len(SHORT)
 

@@ -60,7 +60,7 @@ class Judge:
     square: tuple[float, ...]
     constant: float
     threshold: float
-    most: int = 30
+    most: int = 16
     overlap: float = 0.45
     agreement: float = 0.3
 

@@ -35,9 +35,9 @@ class Finder:
     """A detector's network that is asked about a photo and its pieces; at most `most` finds, the surest."""
 
     def __init__(self, name: str, loaded: weights.Loaded, compute: Compute, most: int) -> None:
-        self._whole = detect.Network(name, loaded, compute, Selection(min_score=LEAST, max_people=OF_ONE))
-        of_piece = Selection(min_score=LEAST_OF_PIECE, max_people=OF_ONE)
-        self._piece = detect.Network(name, loaded, compute, of_piece, flip_test=False)
+        whole, piece = (Selection(min_score=least, max_people=OF_ONE) for least in (LEAST, LEAST_OF_PIECE))
+        self._whole = detect.Network(name, loaded, compute, whole, flip_test=False)
+        self._piece = detect.Network(name, loaded, compute, piece, flip_test=False)
         self._most = most
 
     def find(self, image: Array) -> list[Find]:
