@@ -1,4 +1,4 @@
-"""The whole recipe of the packaged model at a hundredth of its length: rendered, trained, killed, resumed, exported, measured.
+"""The recipe of the packaged model, short, in three stages: rendered, trained, killed, resumed, exported, measured.
 
 Meant for ten minutes on two idle cores (21 beside another training), so it is left out unless it is asked for:
 `pytest -m pipeline`.

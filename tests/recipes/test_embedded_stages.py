@@ -42,6 +42,15 @@ def test_a_stage_begins_with_the_weights_of_the_one_before(tmp_path):
     assert set(state) - same == {"backbone.position"}
 
 
+def test_a_short_recipe_has_its_share_of_all_steps_and_every_kind_of_stage():
+    whole, short = embedded.STAGES, embedded.shortened(embedded.STAGES, 0.05)
+    assert sum(stage.steps for stage in short) == pytest.approx(0.05 * sum(stage.steps for stage in whole), abs=2)
+    assert [stage.size for stage in short] == [whole[0].size, whole[1].size, whole[-1].size]
+    assert short[0].steps == pytest.approx(sum(stage.steps for stage in short[1:]), abs=2)
+    assert (short[-1].nobody, short[-1].filtered) == (whole[-1].nobody, whole[-1].filtered)
+    assert len({stage.geometry for stage in short}) == len({stage.geometry[0] for stage in short})
+
+
 def test_a_share_of_the_views_shows_nobody(tmp_path):
     generate(tmp_path, 2, embedded.GEOMETRY, seed=31, workers=1, images=False)
     spec = embedded.at_stage(SMALL, FIRST)
