@@ -42,12 +42,14 @@ def test_a_stage_begins_with_the_weights_of_the_one_before(tmp_path):
     assert set(state) - same == {"backbone.position"}
 
 
-def test_a_short_recipe_has_its_share_of_all_steps_and_every_kind_of_stage():
+def test_a_short_recipe_has_its_share_of_all_views_and_every_kind_of_stage():
     whole, short = embedded.STAGES, embedded.shortened(embedded.STAGES, 0.05)
-    assert sum(stage.steps for stage in short) == pytest.approx(0.05 * sum(stage.steps for stage in whole), abs=2)
+    steps = 0.05 * sum(stage.steps for stage in whole)
     assert [stage.size for stage in short] == [whole[0].size, whole[1].size, whole[-1].size]
-    assert short[0].steps == pytest.approx(sum(stage.steps for stage in short[1:]), abs=2)
-    assert (short[-1].nobody, short[-1].filtered) == (whole[-1].nobody, whole[-1].filtered)
+    views = [stage.steps * stage.batch for stage in short]
+    assert views == pytest.approx([steps / 2 * whole[0].batch, steps / 6 * whole[1].batch, steps / 3 * whole[-1].batch], abs=16)
+    last = short[-1]
+    assert (last.nobody, last.filtered, last.loose) == (whole[-1].nobody, whole[-1].filtered, whole[-1].loose)
     assert len({stage.geometry for stage in short}) == len({stage.geometry[0] for stage in short})
 
 

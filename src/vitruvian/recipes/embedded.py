@@ -59,8 +59,8 @@ SPEC = ModelSpec(
 @dataclass(frozen=True)
 class Stage:
     """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's; `geometry`: the seed
-    of its frames and how many; `nobody`: share of the crops that are framed on nobody; `filtered`: share of all that go
-    through a random filter."""
+    of its frames and how many; `nobody`: share of the crops that are framed on nobody; `loose`: share of the others that are
+    framed as badly as a detector's faint finds; `filtered`: share of all that go through a random filter."""
 
     size: tuple[int, int]
     steps: int
@@ -70,6 +70,7 @@ class Stage:
     geometry: tuple[int, int]
     nobody: float = 0.0
     filtered: float = 0.0
+    loose: float = 0.0
 
 
 STAGES = (
@@ -80,10 +81,11 @@ STAGES = (
     Stage((192, 144), steps=4000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(5, 14_000)),
     Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(6, 10_000), nobody=0.2, filtered=0.15),
     Stage((192, 144), steps=4139, batch=32, lr=5.0e-4, sigma=1.6, geometry=(7, 10_000), nobody=0.2, filtered=0.15),
-    Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(8, 10_000), nobody=0.2, filtered=0.15),
+    Stage((192, 144), steps=2400, batch=32, lr=4.0e-4, sigma=1.6, geometry=(8, 10_000), nobody=0.2, filtered=0.15, loose=0.25),
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
+SHORT_BATCH = 16  # views a step where the recipe is shortened
 CROWD = 0.35  # of the views show people of another frame too
 AMONG_PEOPLE = 0.5  # of the crops of nobody are of pictures with people
 THINGS = FrameParams(things=(0.15, 0.35, 0.3, 0.2), longer=(0.2, 1.5), thing_px=256)
@@ -112,14 +114,15 @@ class SynthViews:
     tasks: tuple[Task, ...]
     nobody: float = 0.0
     filtered: float = 0.0
+    loose: float = 0.0
     photos: Backgrounds = field(default_factory=Backgrounds.load, repr=False)
 
     @classmethod
     def of(cls, folder: Path, spec: ModelSpec, stage: Stage | None = None, backgrounds: Path | None = None) -> SynthViews:
         """All frames that `vitruvian synth` wrote below `folder`, with a stage's shares and the photos of a folder too."""
-        nobody, filtered = (stage.nobody, stage.filtered) if stage else (0.0, 0.0)
+        nobody, filtered, loose = (stage.nobody, stage.filtered, stage.loose) if stage else (0.0, 0.0, 0.0)
         photos = Backgrounds.load(backgrounds)
-        return cls(folder, spec, gbuffer_files(folder), tasks(), nobody, filtered, photos)
+        return cls(folder, spec, gbuffer_files(folder), tasks(), nobody, filtered, loose, photos)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -127,7 +130,8 @@ class SynthViews:
     @property
     def identity(self) -> dict[str, Any]:
         """What decides their looks beside the frames, for a run that is resumed."""
-        return {"nobody": self.nobody, "filtered": self.filtered, "photos": len(self.photos.photos)}
+        shares = {"nobody": self.nobody, "filtered": self.filtered, "loose": self.loose}
+        return shares | {"photos": len(self.photos.photos)}
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """One person of frame `index`, seen anew, or by chance nobody. A share of 0 draws nothing from `rng`."""
@@ -151,7 +155,7 @@ class SynthViews:
         who = in_sight[int(rng.integers(len(in_sight)))]
         if rng.random() < CROWD:
             frame = crowd(frame, who, read_gbuffer(self.files[int(rng.integers(len(self.files)))]), rng)
-        return view(frame, who, rng, self.spec.size, VIEWS, self.photos)
+        return view(frame, who, rng, self.spec.size, replace(VIEWS, loose=self.loose), self.photos)
 
 
 def _half(parts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -179,16 +183,19 @@ def geometry(work: Path, stage: Stage, workers: int) -> Path:
 
 
 def shortened(stages: Sequence[Stage], share: float) -> tuple[Stage, ...]:
-    """That share of all steps and frames in three stages, to try the whole pipeline in minutes: the first and the second, which
-    change the size, and the last, which has every kind of view. Half of the steps are the first one's, whose small pictures
-    teach fastest; begun anew seven times, so few steps would teach little."""
+    """That share of all views and frames in three stages, to try the whole pipeline in minutes: the first and the second, which
+    change the size, and the last, which has every kind of view. Most of the views are the first one's, whose small pictures
+    teach fastest. Small batches: so few views teach more in many steps."""
     steps = share * sum(stage.steps for stage in stages)
-    frames = share * sum(dict(stage.geometry for stage in stages).values())
+    frames = max(20, round(share * sum(dict(stage.geometry for stage in stages).values()) / 2))
     parts = ((stages[0], 1 / 2), (stages[1], 1 / 6), (stages[-1], 1 / 3))
     return tuple(
-        replace(stage, steps=max(10, round(part * steps)), geometry=(stage.geometry[0], max(20, round(frames / 2))))
+        replace(
+            stage, batch=SHORT_BATCH, steps=max(10, round(part * steps * stage.batch / SHORT_BATCH)),
+            geometry=(stage.geometry[0], frames),
+        )
         for stage, part in parts
-    )
+    )  # fmt: skip
 
 
 def run_stage(

@@ -21,7 +21,8 @@ from vitruvian.vocab import class_set, skeleton
 class ViewParams:
     """How views vary. scale, shift, aspect: of the box, as factors and shares of its sides; chances in 0..1.
 
-    padding: of the box, as the model's ModelSpec.box_padding. half_body, face, hand: chances of a closer framing.
+    padding: of the box, as the model's ModelSpec.box_padding. half_body, face, hand: chances of a closer framing; loose: of one
+    as bad as a detector's faint find, up to half as large or twice as large as the box and shifted by up to a third.
     most_hidden: share of the person that occluders may hide; least_filled: share of the view that is to be picture, not
     black border.
     """
@@ -36,6 +37,7 @@ class ViewParams:
     half_body: float = 0.18
     face: float = 0.08
     hand: float = 0.04
+    loose: float = 0.0
     occlude: float = 0.25
     truncate: float = 0.15
     most_hidden: float = 0.5
@@ -43,6 +45,7 @@ class ViewParams:
 
 
 DEFAULT = ViewParams()
+LOOSE_SCALE, LOOSE_SHIFT, FARTHEST = (0.5, 2.0), 0.17, 0.33
 SMALLEST = 12.0  # px of the visible box's longer side, below which a person cannot be looked at
 _CLASSES = class_set("body28")
 _SKELETON = skeleton("wholebody133")
@@ -120,8 +123,11 @@ def _draw_crop(frame: GBuffer, who: SynthPerson, rng: np.random.Generator, size:
     center, scale = box_center_scale(box, params.padding)
     scale = scale * np.exp(rng.normal(0, params.aspect, 2)).clip(0.7, 1.4)
     scale = fix_aspect(scale.astype(np.float64), size[1] / size[0])
-    center = center + scale * rng.normal(0, params.shift, 2).clip(-0.2, 0.2)
-    scale = scale * np.exp(rng.uniform(*np.log(params.scale)))
+    shift, farthest, factors = params.shift, 0.2, params.scale
+    if params.loose > 0 and rng.random() < params.loose:  # a chance of 0 draws nothing
+        shift, farthest, factors = LOOSE_SHIFT, FARTHEST, LOOSE_SCALE
+    center = center + scale * rng.normal(0, shift, 2).clip(-farthest, farthest)
+    scale = scale * np.exp(rng.uniform(*np.log(factors)))
     degrees = float(rng.normal(0, params.degrees / 2)) if rng.random() < params.rotate else 0.0
     matrix = udp_matrix(center, scale, size, float(np.clip(degrees, -params.degrees, params.degrees)))
     return Crop(matrix, size, frame.size, bool(rng.random() < params.flip))
