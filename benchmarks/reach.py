@@ -21,10 +21,8 @@ from vitruvian import weights
 from vitruvian.device import choose_compute
 from vitruvian.evaluate.report import processor, table
 from vitruvian.geometry import iou_matrix
-from vitruvian.predict.cascade import FINDER, MODEL
+from vitruvian.predict.cascade import FINDER, MODEL, look, moved, read_judge
 from vitruvian.predict.finder import Find, Finder
-from vitruvian.predict.judge import read_judge
-from vitruvian.predict.looks import look, moved
 from vitruvian.predict.network import Network
 from vitruvian.types import Array
 

@@ -14,10 +14,8 @@ from vitruvian.device import choose_compute
 from vitruvian.errors import WeightsError
 from vitruvian.geometry import iou_matrix, make_crop
 from vitruvian.predict import cascade
-from vitruvian.predict.cascade import Cascade, worth_a_second_look
+from vitruvian.predict.cascade import FIGURES, FILE, Cascade, look, moved, read_judge
 from vitruvian.predict.finder import Find
-from vitruvian.predict.judge import FILE, Regression, read_judge
-from vitruvian.predict.looks import AGREEMENT, BOTH, FIGURES, both, look, moved
 from vitruvian.predict.selection import USUAL, Selection
 from vitruvian.types import ModelSpec
 
@@ -109,37 +107,9 @@ def test_a_box_moves_halfway_to_an_outline_that_agrees(extent, wanted):
     assert moved(BOX, None if extent is None else np.array(extent, float), 0.3) == pytest.approx(wanted)
 
 
-class TestBothLooks:
-    @staticmethod
-    def agreement(first, again, name):
-        figures = both(BOX, one_look(first), BOX, one_look(again))
-        assert figures.shape == (len(BOTH),)
-        return figures[len(BOTH) - len(AGREEMENT) + AGREEMENT.index(name)]
-
-    def test_the_same_answer_twice_agrees(self):
-        seen = (55, 105, 145, 295)
-        assert self.agreement(seen, seen, "mean distance") == 0
-        assert self.agreement(seen, seen, "share of the points that stay") == 1
-
-    def test_points_that_move_by_a_quarter_of_the_box_do_not_stay(self):
-        there = (55, 105, 145, 295), (55, 155, 145, 345)
-        assert self.agreement(*there, "median distance of the points of both looks") == pytest.approx(0.25, abs=0.01)
-        assert self.agreement(*there, "mean distance, by score") == pytest.approx(0.25, abs=0.01)
-        assert self.agreement(*there, "share of the points that stay") == 0
-
-    def test_the_second_parts_are_held_against_the_box_that_was_looked_at(self):
-        name = "second parts against the box looked at (IoU)"
-        assert self.agreement((0, 0, 40, 40), (50, 100, 150, 300), name) > 0.9
-        assert self.agreement((50, 100, 150, 300), None, name) == 0
-
-    def test_unlikely_finds_and_copies_are_looked_at_once(self):
-        boxes = np.stack([BOX, BOX + 4, BOX + 300, BOX + 150])
-        assert worth_a_second_look(boxes, np.array([0.5, 0.6, 0.01, 0.2]), read_judge()).tolist() == [1, 3]
-
-
 class TestFile:
     def test_it_reads_back_what_was_written(self, tmp_path: Path):
-        judge = replace(read_judge(), likely=0.25)
+        judge = replace(read_judge(), constant=0.25)
         judge.write(tmp_path / "judge.json")
         assert read_judge(tmp_path / "judge.json") == judge
 
@@ -158,9 +128,8 @@ class TestFile:
 
     def test_too_few_numbers_are_refused(self, tmp_path: Path):
         values = json.loads(FILE.read_text())
-        values["second"]["square"].pop()
-        (tmp_path / "judge.json").write_text(json.dumps(values))
-        with pytest.raises(WeightsError, match=rf"second\.square must have {len(BOTH)} numbers"):
+        (tmp_path / "judge.json").write_text(json.dumps(values | {"square": values["square"][1:]}))
+        with pytest.raises(WeightsError, match=f"square must have {len(FIGURES)} numbers"):
             read_judge(tmp_path / "judge.json")
 
     @pytest.mark.parametrize("which", ["detector", "model"])
@@ -171,7 +140,7 @@ class TestFile:
 
 
 class TestDetector:
-    """With the packaged weights, and a judge that believes the parts, those of the second look where there is one."""
+    """With the packaged weights, and a judge that believes the parts."""
 
     @pytest.fixture
     def finds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -179,13 +148,10 @@ class TestDetector:
         found = [Find(BOX, 0.4), Find(BOX + 8, 0.5, piece=True), Find(np.array([200, 20, 260, 100], np.float32), 0.9),
                  Find(np.array([60, 100, 240, 320], np.float32), 0.8)]  # fmt: skip
 
-        def believing(names: tuple[str, ...], which: str) -> Regression:
-            believes = tuple(10.0 if name == which else 0.0 for name in names)
-            nothing, one = (0.0,) * len(names), (1.0,) * len(names)
-            return Regression(mean=nothing, spread=one, linear=believes, square=nothing, constant=-5.0)
-
-        first, second = believing(FIGURES, "parts against box (IoU)"), believing(BOTH, AGREEMENT[-1])
-        replace(read_judge(), first=first, second=second, threshold=0.5).write(tmp_path / "judge.json")
+        believes = np.where([name == "parts against box (IoU)" for name in FIGURES], 10.0, 0.0)
+        nothing, one = (0.0,) * len(FIGURES), (1.0,) * len(FIGURES)
+        judge = replace(read_judge(), mean=nothing, spread=one, linear=tuple(believes), square=nothing, constant=-5.0)
+        replace(judge, threshold=0.5).write(tmp_path / "judge.json")
 
         def build(selection: Selection = USUAL) -> Cascade:
             out = Cascade(FP32, selection, tmp_path / "judge.json")

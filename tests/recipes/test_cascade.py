@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from vitruvian.predict.looks import BOTH, FIGURES
+from vitruvian.predict.cascade import FIGURES
 from vitruvian.recipes.cascade import RIDGE, Finds, fit, logistic, tally
 
 PERSON = np.array([[10.0, 10, 50, 90]])
@@ -32,23 +30,14 @@ def pictures() -> list[Finds]:
         figures = rng.normal(size=(2, len(FIGURES)))
         figures[:, 1] = (1.0, -1.0) + 0.1 * rng.normal(size=2)
         boxes = np.concatenate([PERSON + 2, PERSON + 200])
-        pairs = np.concatenate([figures, rng.normal(size=(2, len(BOTH) - len(FIGURES)))], 1)
-        out.append(Finds(np.array([0.2, 0.6]), boxes, boxes, boxes, figures, pairs, PERSON))
+        out.append(Finds(np.array([0.2, 0.6]), boxes, boxes, figures, PERSON))
     return out
 
 
 def test_the_judge_puts_right_finds_before_wrong_ones(pictures: list[Finds]):
     judge = fit(pictures)
     for one in pictures:
-        for right, wrong in (judge.first.score(one.figures), judge.second.score(one.both)):
-            assert right > 0.5 > wrong
+        right, wrong = judge.score(one.figures)
+        assert right > 0.5 > wrong
     assert tally(pictures, judge).average_precision() > 0.99
     assert tally(pictures, None).average_precision() < 0.7
-
-
-def test_what_is_looked_at_again_has_the_second_box_and_score(pictures: list[Finds]):
-    """The first look's boxes are beside the people; the second one's are right."""
-    shifted = [replace(one, moved=one.moved + np.array([30.0, 0, 30, 0])) for one in pictures]
-    assert tally(shifted, replace(fit(shifted), likely=0.0)).average_precision() > 0.99
-    unlikely = replace(fit(shifted), likely=1.0)
-    assert tally(shifted, unlikely).average_precision() < 0.1

@@ -148,7 +148,7 @@ def test_it_learns(killed):
 
 def test_the_weights_see_more_than_the_blind(killed):
     work = killed[0]
-    predictor = Adapter(vitruvian.load(str(work / f"stage-{LAST}.safetensors"), device="cpu", dtype="fp32"))
+    predictor = Adapter(vitruvian.load(str(work / "vitruvian-s.safetensors"), device="cpu", dtype="fp32"))
     model = synthetic_figures(work / "held-out", predictor)["all"]
     blind = synthetic_figures(work / "held-out", Blind())["all"]
     print({name: (round(model[name], 3), round(blind[name], 3)) for name in model if name in blind})

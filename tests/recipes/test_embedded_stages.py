@@ -11,7 +11,7 @@ import torch
 from vitruvian.model import Model
 from vitruvian.recipes import embedded
 from vitruvian.synth.dataset.generate import generate
-from vitruvian.weights.load import save
+from vitruvian.weights.load import load, save
 
 FIRST, SECOND = (replace(stage, size=size) for stage, size in zip(embedded.STAGES, ((64, 48), (128, 96)), strict=False))
 LAST = len(embedded.STAGES)
@@ -23,13 +23,27 @@ def test_stages_whose_weights_lie_there_are_done(tmp_path, monkeypatch, there, d
     wanted = list(range(done, LAST))
     for number in there:
         embedded.weights_of(tmp_path, number - 1).touch()
-    trained, exported = [], []
+    trained, exported, averaged = [], [], []
     monkeypatch.setattr(embedded, "generate", lambda *_, **__: None)
     monkeypatch.setattr(embedded, "run_stage", lambda work, stages, number, *_: trained.append(number) or True)
     monkeypatch.setattr(embedded, "export", lambda work, stages, number, path: exported.append(path.name))
+    monkeypatch.setattr(embedded, "mean_of_last_two", lambda work, stages, path: averaged.append(path.name))
     assert embedded.main(["--work", str(tmp_path)]) == 0
     assert trained == wanted
     assert exported == [f"stage-{number + 1}.safetensors" for number in wanted]
+    assert averaged == ["vitruvian-s.safetensors"]
+
+
+def test_the_weights_of_the_recipe_are_the_mean_of_the_last_two_stages(tmp_path):
+    models = [Model(SMALL) for _ in range(3)]
+    for number, model in enumerate(models):
+        save(embedded.weights_of(tmp_path, number), model, provenance={"views": 10 * (number + 1)}, dtype=torch.float32)
+    embedded.mean_of_last_two(tmp_path, embedded.STAGES[:3], tmp_path / "mean.safetensors")
+    mean = load(tmp_path / "mean.safetensors")
+    assert mean.card.provenance == {"recipe": "embedded", "stage": "mean of 2 and 3", "views": 30}
+    two, three = (model.state_dict() for model in models[1:])
+    for name, value in mean.model.state_dict().items():
+        torch.testing.assert_close(value, (two[name] + three[name]) / 2, rtol=0.01, atol=1e-3)  # bf16 in the file
 
 
 def test_a_stage_begins_with_the_weights_of_the_one_before(tmp_path):

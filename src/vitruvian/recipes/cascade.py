@@ -1,4 +1,4 @@
-"""The packaged judge of the detector's finds (`predict.judge`): two logistic regressions, fitted on synthetic pictures.
+"""The packaged judge of the detector's finds (`predict.cascade`): a logistic regression, fitted on synthetic pictures.
 
 python -m vitruvian.recipes.cascade --synth runs/embedded/synth-5 --held-out runs/embedded/held-out --out cascade.json
 
@@ -24,10 +24,8 @@ from vitruvian import weights
 from vitruvian.data.gbuffer import read_gbuffer
 from vitruvian.device import choose_compute
 from vitruvian.geometry import iou_matrix, nms
-from vitruvian.predict.cascade import FINDER, MODEL, ONCE, worth_a_second_look
-from vitruvian.predict.finder import Find, Finder
-from vitruvian.predict.judge import Judge, Regression, inputs
-from vitruvian.predict.looks import BOTH, FIGURES, FITTED, both, look, moved
+from vitruvian.predict.cascade import FIGURES, FINDER, FITTED, MODEL, Judge, look, moved
+from vitruvian.predict.finder import Finder
 from vitruvian.predict.network import Network
 from vitruvian.recipes.detector import SCENES, SPEC, checked_threshold
 from vitruvian.synth.frames import FrameViews, frame_view
@@ -38,21 +36,17 @@ SIZE = (FITTED, FITTED)  # of a picture; finer than the detector's input, as pho
 LEARNED, JUDGED = 55, 77  # seeds of the pictures to learn from and to judge by
 RIDGE = 2.0  # on every coefficient
 STEPS = 50  # of Newton's method; a dozen are enough
-NOTHING = Regression((), (), (), (), constant=0.0)
-UNFITTED = Judge("", "", NOTHING, NOTHING, threshold=0.5)  # its other settings are those of every judge
+UNFITTED = Judge("", "", *(((0.0,) * len(FIGURES),) * 4), constant=0.0, threshold=0.5)
 
 
 @dataclass(frozen=True)
 class Finds:
-    """Of one picture: scores (N,), boxes (N, 4), boxes moved once and twice, figures of one look (N, len(FIGURES)) and of both
-    (N, len(BOTH)), and its true people (M, 4)."""
+    """Of one picture: scores (N,), boxes and moved boxes (N, 4), figures (N, F), and its true people (M, 4)."""
 
     score: Array
     box: Array
     moved: Array
-    again: Array
     figures: Array
-    both: Array
     people: Array
 
 
@@ -68,34 +62,27 @@ def gather(folder: Path, count: int, seed: int, dtype: str = "fp32") -> Iterator
         finds = finder.find(sample.image)
         looks = look(network, sample.image, finds)
         places = [moved(find.box, one.extent, UNFITTED.agreement) for find, one in zip(finds, looks, strict=True)]
-        second = look(network, sample.image, [Find(place, 0.5) for place in places])
-        pairs = [both(*seen) for seen in zip([find.box for find in finds], looks, places, second, strict=True)]
         yield Finds(
             np.array([find.score for find in finds]),
             np.array([find.box for find in finds]).reshape(-1, 4),
             np.array(places).reshape(-1, 4),
-            np.array([moved(p, one.extent, UNFITTED.agreement) for p, one in zip(places, second, strict=True)]).reshape(-1, 4),
             np.array([one.figures for one in looks]).reshape(-1, len(FIGURES)),
-            np.array(pairs).reshape(-1, len(BOTH)),
             np.zeros((0, 4)) if sample.boxes is None else sample.boxes,
         )
 
 
 def fit(pictures: Sequence[Finds]) -> Judge:
-    """Both regressions; a find is right whose moved box overlaps a person by IOU or more. No threshold is chosen here."""
-    first = _fit([(one.figures, one.moved, one.people) for one in pictures])
-    second = _fit([(one.both, one.again, one.people) for one in pictures])
-    return Judge(weights.load(FINDER).hash, weights.load(MODEL).hash, first, second, UNFITTED.threshold)
-
-
-def _fit(pictures: Sequence[tuple[Array, Array, Array]]) -> Regression:
-    """Of figures (N, F), where boxes (N, 4) are those of people (M, 4)."""
-    figures = np.concatenate([one for one, _, _ in pictures])
-    right = np.concatenate([iou_matrix(boxes, people).max(1, initial=0) >= IOU for _, boxes, people in pictures])
+    """Of the finds whose moved box overlaps a person by IOU or more; no threshold is chosen here."""
+    figures = np.concatenate([one.figures for one in pictures])
+    right = np.concatenate([iou_matrix(one.moved, one.people).max(1, initial=0) >= IOU for one in pictures])
     mean, spread = figures.mean(0), figures.std(0) + 1e-9
-    coefficients = logistic(inputs(figures, mean, spread), right.astype(np.float64))
+    normal = (figures - mean) / spread
+    coefficients = logistic(np.concatenate([normal, normal**2, np.ones((len(normal), 1))], 1), right.astype(np.float64))
     linear, square = np.split(coefficients[:-1], 2)
-    return Regression(_rounded(mean), _rounded(spread), _rounded(linear), _rounded(square), round(float(coefficients[-1]), 5))
+    return Judge(
+        weights.load(FINDER).hash, weights.load(MODEL).hash, _rounded(mean), _rounded(spread),
+        _rounded(linear), _rounded(square), round(float(coefficients[-1]), 5), UNFITTED.threshold,
+    )  # fmt: skip
 
 
 def _rounded(values: Array) -> tuple[float, ...]:
@@ -117,19 +104,10 @@ def tally(pictures: Sequence[Finds], judge: Judge | None) -> Tally:
     """Everybody found, with the judge's scores and boxes, or the detector's own where there is none."""
     out = Tally()
     for one in pictures:
-        boxes, scores = (one.box, one.score) if judge is None else _judged(one, judge)
+        boxes, scores = (one.box, one.score) if judge is None else (one.moved, judge.score(one.figures))
         keep = nms(boxes, scores, UNFITTED.overlap)
         out.add(scores[keep], match(boxes[keep], one.people), len(one.people))
     return out
-
-
-def _judged(one: Finds, judge: Judge) -> tuple[Array, Array]:
-    """Boxes and scores as the detector gives them."""
-    first = judge.first.score(one.figures)
-    again = worth_a_second_look(one.moved, first, judge)
-    boxes, scores = one.moved.copy(), ONCE * first
-    boxes[again], scores[again] = one.again[again], judge.second.score(one.both[again])
-    return boxes, scores
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held_out = list(gather(chosen.held_out, chosen.judged, JUDGED, chosen.dtype))
     judge = replace(judge, threshold=checked_threshold(tally(held_out, judge)))
     judge.write(chosen.out)
-    for name, one in (("detector alone", tally(held_out, None)), ("with the judge", tally(held_out, judge))):
+    for name, one in (("detector alone", tally(held_out, None)), ("with the second look", tally(held_out, judge))):
         threshold, recall, precision = one.best()
         figures = {"ap50": one.average_precision(), "threshold": threshold, "recall": recall, "precision": precision}
         print(name, json.dumps({key: round(float(value), 4) for key, value in figures.items()}))
