@@ -61,7 +61,8 @@ SPEC = ModelSpec(
 class Stage:
     """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's; `geometry`: the seed
     of its frames and how many; `nobody`: share of the crops that are framed on nobody; `loose`: share of the others that are
-    framed as badly as a detector's faint finds; `filtered`: share of all that go through a random filter."""
+    framed as badly as a detector's faint finds; `filtered`: share of all that go through a random filter; `normal`: weight of
+    the normals' loss."""
 
     size: tuple[int, int]
     steps: int
@@ -72,6 +73,7 @@ class Stage:
     nobody: float = 0.0
     filtered: float = 0.0
     loose: float = 0.0
+    normal: float = 0.5  # as in LOSS_WEIGHTS
 
 
 STAGES = (
@@ -86,7 +88,7 @@ STAGES = (
 )
 LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
-SHORT_BATCH = 16  # views a step where the recipe is shortened
+SHORT_BATCH, SHORT_NORMAL = 16, 2.0  # views a step, and weight of the normals' loss, where the recipe is shortened
 CROWD = 0.35  # of the views show people of another frame too
 AMONG_PEOPLE = 0.5  # of the crops of nobody are of pictures with people
 THINGS = FrameParams(things=(0.15, 0.35, 0.3, 0.2), longer=(0.2, 1.5), thing_px=256)
@@ -186,13 +188,13 @@ def geometry(work: Path, stage: Stage, workers: int) -> Path:
 def shortened(stages: Sequence[Stage], share: float) -> tuple[Stage, ...]:
     """That share of all views and frames in three stages, to try the whole pipeline in minutes: the first and the second, which
     change the size, and the last, which has every kind of view. Most of the views are the first one's, whose small pictures
-    teach fastest. Small batches: so few views teach more in many steps."""
+    teach fastest. In small batches, with more weight on normals, few views teach all tasks more (dev/LOG.md, 2026-11-29)."""
     steps = share * sum(stage.steps for stage in stages)
     frames = max(20, round(share * sum(dict(stage.geometry for stage in stages).values()) / 2))
     parts = ((stages[0], 1 / 2), (stages[1], 1 / 6), (stages[-1], 1 / 3))
     return tuple(
         replace(
-            stage, batch=SHORT_BATCH, steps=max(10, round(part * steps * stage.batch / SHORT_BATCH)),
+            stage, batch=SHORT_BATCH, normal=SHORT_NORMAL, steps=max(10, round(part * steps * stage.batch / SHORT_BATCH)),
             geometry=(stage.geometry[0], frames),
         )
         for stage, part in parts
@@ -213,7 +215,8 @@ def run_stage(
         model.load_state_dict(state)
     config = TrainConfig(
         folder=work / f"stage-{number + 1}", steps=stage.steps, batch=stage.batch, lr=stage.lr,
-        warmup=min(150, stage.steps // 4), schedule="cosine", floor=0.02, ema=0.998, loss_weights=LOSS_WEIGHTS,
+        warmup=min(150, stage.steps // 4), schedule="cosine", floor=0.02, ema=0.998,
+        loss_weights=LOSS_WEIGHTS | {"normal": stage.normal},
         seed=100 + number, threads=threads, workers=workers, log_every=50, checkpoint_every=500,
     )  # fmt: skip
     return train(config, model, list(tasks()), SynthViews.of(frames, spec, stage, backgrounds)).finished
