@@ -203,15 +203,14 @@ def test_an_occluder_takes_labels_away_and_keypoints_become_hidden(frame):
     assert lost > 0 and downgraded > 0
 
 
-def test_loose_framings_are_wider_spread_and_none_changes_nothing(frame):
+def test_loose_framings_are_wider_spread(frame):
     def framings(loose):
         params = ViewParams(**{**CALM.__dict__, "rotate": 0, "loose": loose})
         boxes = np.array([view(frame, 0, np.random.default_rng(seed), SIZE, params)[0].box for seed in range(30)])
-        return boxes, (boxes[:, 3] - boxes[:, 1]) / SIZE[0], (boxes[:, :2] + boxes[:, 2:]) / 2
+        return boxes[:, 3] - boxes[:, 1], (boxes[:, :2] + boxes[:, 2:]) / 2
 
-    boxes, heights, middles = framings(0.0)
-    assert np.array_equal(boxes, framings(0.0)[0])
-    _, loose_heights, loose_middles = framings(1.0)
+    heights, middles = framings(0.0)
+    loose_heights, loose_middles = framings(1.0)
     assert loose_heights.std() > 1.3 * heights.std()
     assert (loose_middles.std(0) > 1.3 * middles.std(0)).any()
 

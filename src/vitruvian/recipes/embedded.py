@@ -5,7 +5,7 @@ python -m vitruvian.recipes.embedded --work runs/embedded
 Trains in stages of growing input size (a small picture teaches the same pose many times faster), renders each stage's geometry
 before it, writes the weights after it, and last `vitruvian-s.safetensors`, the mean of the last two stages' weights. The same
 command goes on where it was stopped; where weights `stage-N.safetensors` lie in the folder, that stage and those before it are
-done, so a run may go on from weights alone.
+done, so a run may go on from weights alone; the mean needs those of both its stages.
 Expected figures and hardware: docs/results/embedded.md.
 """
 
@@ -57,6 +57,9 @@ SPEC = ModelSpec(
 )  # fmt: skip
 
 
+LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
+
+
 @dataclass(frozen=True)
 class Stage:
     """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's; `geometry`: the seed
@@ -73,7 +76,7 @@ class Stage:
     nobody: float = 0.0
     filtered: float = 0.0
     loose: float = 0.0
-    normal: float = 0.5  # as in LOSS_WEIGHTS
+    normal: float = LOSS_WEIGHTS["normal"]
 
 
 STAGES = (
@@ -86,7 +89,6 @@ STAGES = (
     Stage((192, 144), steps=4139, batch=32, lr=5.0e-4, sigma=1.6, geometry=(7, 10_000), nobody=0.2, filtered=0.15),
     Stage((192, 144), steps=2400, batch=32, lr=4.0e-4, sigma=1.6, geometry=(8, 10_000), nobody=0.2, filtered=0.15, loose=0.25),
 )
-LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 GEOMETRY = (320, 240)
 SHORT_BATCH, SHORT_NORMAL = 16, 2.0  # views a step, and weight of the normals' loss, where the recipe is shortened
 CROWD = 0.35  # of the views show people of another frame too
@@ -248,17 +250,13 @@ def export(work: Path, stages: Sequence[Stage], number: int, out: Path) -> None:
 
 
 def mean_of_last_two(work: Path, stages: Sequence[Stage], out: Path) -> None:
-    """Write the mean of the weights of the last two stages, which must be of one input size: on held-out people it is better
-    than either, as the mean of a model and of what it became by more training often is (WiSE-FT, arXiv 2109.01903)."""
+    """Write the mean of the weights of the last two stages, which must be of one input size and both lie in `work`: on held-out
+    people it is mostly better than either, as such means often are (WiSE-FT, arXiv 2109.01903)."""
     one, other = (load(weights_of(work, number)) for number in (len(stages) - 2, len(stages) - 1))
     ours, theirs = one.model.state_dict(), other.model.state_dict()
     one.model.load_state_dict({name: (value + theirs[name]) / 2 for name, value in ours.items()})
-    views = other.card.provenance["views"]
-    save(
-        out,
-        one.model,
-        provenance={"recipe": "embedded", "stage": f"mean of {len(stages) - 1} and {len(stages)}", "views": views},
-    )
+    which = f"mean of {len(stages) - 1} and {len(stages)}"
+    save(out, one.model, provenance={"recipe": "embedded", "stage": which, "views": other.card.provenance["views"]})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -270,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--backgrounds", type=Path, default=MORE, help="folder of more photos without people")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--share", type=float, default=1.0, help="of all steps and frames; 0.02 tries the pipeline in minutes")
+    parser.add_argument("--share", type=float, default=1.0, help="of all views and frames; 0.02 tries the pipeline in minutes")
     chosen = parser.parse_args(arguments)
     stages = STAGES if chosen.share == 1 else shortened(STAGES, chosen.share)
     generate(chosen.work / "held-out", chosen.held_out, GEOMETRY, seed=900_001, workers=chosen.workers + 1, images=False)

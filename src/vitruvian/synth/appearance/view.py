@@ -45,7 +45,7 @@ class ViewParams:
 
 
 DEFAULT = ViewParams()
-LOOSE_SCALE, LOOSE_SHIFT, FARTHEST = (0.5, 2.0), 0.17, 0.33
+LOOSE_SCALE, LOOSE_SHIFT, LOOSE_FARTHEST = (0.5, 2.0), 0.17, 0.33  # of a side; the shift as a deviation and at most
 SMALLEST = 12.0  # px of the visible box's longer side, below which a person cannot be looked at
 _CLASSES = class_set("body28")
 _SKELETON = skeleton("wholebody133")
@@ -125,7 +125,7 @@ def _draw_crop(frame: GBuffer, who: SynthPerson, rng: np.random.Generator, size:
     scale = fix_aspect(scale.astype(np.float64), size[1] / size[0])
     shift, farthest, factors = params.shift, 0.2, params.scale
     if params.loose > 0 and rng.random() < params.loose:  # a chance of 0 draws nothing
-        shift, farthest, factors = LOOSE_SHIFT, FARTHEST, LOOSE_SCALE
+        shift, farthest, factors = LOOSE_SHIFT, LOOSE_FARTHEST, LOOSE_SCALE
     center = center + scale * rng.normal(0, shift, 2).clip(-farthest, farthest)
     scale = scale * np.exp(rng.uniform(*np.log(factors)))
     degrees = float(rng.normal(0, params.degrees / 2)) if rng.random() < params.rotate else 0.0
