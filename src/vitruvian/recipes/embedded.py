@@ -34,6 +34,7 @@ from vitruvian.synth.crowd import crowd
 from vitruvian.synth.dataset.generate import generate
 from vitruvian.synth.frames import FrameParams
 from vitruvian.synth.nobody import nobody_view
+from vitruvian.synth.props import props as with_things
 from vitruvian.tasks.base import Task
 from vitruvian.tasks.depth import Depth
 from vitruvian.tasks.normal import Normal
@@ -64,8 +65,8 @@ LOSS_WEIGHTS = {"pose": 1.0, "seg": 1.0, "depth": 0.3, "normal": 0.5}
 class Stage:
     """A run of the loop at one input size (H, W); `sigma` in heatmap pixels, a quarter of the input's; `geometry`: the seed
     of its frames and how many; `nobody`: share of the crops that are framed on nobody; `loose`: share of the others that are
-    framed as badly as a detector's faint finds; `filtered`: share of all that go through a random filter; `normal`: weight of
-    the normals' loss."""
+    framed as badly as a detector's faint finds; `props`: share of the others with things in hands, before and around people;
+    `filtered`: share of all that go through a random filter; `normal`: weight of the normals' loss."""
 
     size: tuple[int, int]
     steps: int
@@ -76,6 +77,7 @@ class Stage:
     nobody: float = 0.0
     filtered: float = 0.0
     loose: float = 0.0
+    props: float = 0.0
     normal: float = LOSS_WEIGHTS["normal"]
 
 
@@ -120,14 +122,15 @@ class SynthViews:
     nobody: float = 0.0
     filtered: float = 0.0
     loose: float = 0.0
+    props: float = 0.0
     photos: Backgrounds = field(default_factory=Backgrounds.load, repr=False)
 
     @classmethod
     def of(cls, folder: Path, spec: ModelSpec, stage: Stage | None = None, backgrounds: Path | None = None) -> SynthViews:
         """All frames that `vitruvian synth` wrote below `folder`, with a stage's shares and the photos of a folder too."""
-        nobody, filtered, loose = (stage.nobody, stage.filtered, stage.loose) if stage else (0.0, 0.0, 0.0)
+        nobody, filtered, loose, props = (stage.nobody, stage.filtered, stage.loose, stage.props) if stage else (0.0,) * 4
         photos = Backgrounds.load(backgrounds)
-        return cls(folder, spec, gbuffer_files(folder), tasks(), nobody, filtered, loose, photos)
+        return cls(folder, spec, gbuffer_files(folder), tasks(), nobody, filtered, loose, props, photos)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -135,7 +138,7 @@ class SynthViews:
     @property
     def identity(self) -> dict[str, Any]:
         """What decides their looks beside the frames, for a run that is resumed."""
-        shares = {"nobody": self.nobody, "filtered": self.filtered, "loose": self.loose}
+        shares = {"nobody": self.nobody, "filtered": self.filtered, "loose": self.loose, "props": self.props}
         return shares | {"photos": len(self.photos.photos)}
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
@@ -160,6 +163,8 @@ class SynthViews:
         who = in_sight[int(rng.integers(len(in_sight)))]
         if rng.random() < CROWD:
             frame = crowd(frame, who, read_gbuffer(self.files[int(rng.integers(len(self.files)))]), rng)
+        if self.props > 0 and rng.random() < self.props:
+            frame = with_things(frame, who, rng)
         return view(frame, who, rng, self.spec.size, replace(VIEWS, loose=self.loose), self.photos)
 
 

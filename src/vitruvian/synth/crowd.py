@@ -46,7 +46,7 @@ def crowd(frame: GBuffer, index: int, other: GBuffer, rng: np.random.Generator, 
     if len(frame.people) + len(other.people) >= WIDEST or not (other.person > 0).any():
         return frame
     for _ in range(TRIES):
-        wide = _widened(frame)
+        wide = widened(frame)
         target = wide.person == index + 1
         out = _joined(wide, other, *_placement(wide, index, other, rng, params), params, rng)
         if out is None:
@@ -57,8 +57,8 @@ def crowd(frame: GBuffer, index: int, other: GBuffer, rng: np.random.Generator, 
     return frame
 
 
-def _widened(frame: GBuffer) -> GBuffer:
-    """The same frame with room around it at the sides where nobody is cut."""
+def widened(frame: GBuffer) -> GBuffer:
+    """A copy of the frame with room around it, a third of its size, at the sides where nobody is cut."""
     height, width = frame.size
     people = frame.person > 0
     top, low = (0 if people[row].any() else height // 3 for row in (0, -1))
@@ -115,7 +115,7 @@ def _joined(
         shift[0] = window[1] - 1 - shift[0] - scale * (other.size[1] - 1)
     crop = Crop(np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), window, other.size, flipped)
     paste(frame, other, crop, (int(low[0]), int(low[1])), _gain(frame, other, params, rng), len(frame.people))
-    return replace(frame, people=(*_covered(frame), *_others(frame, other)))
+    return replace(frame, people=(*covered(frame), *_others(frame, other)))
 
 
 def _gain(frame: GBuffer, other: GBuffer, params: CrowdParams, rng: np.random.Generator) -> float:
@@ -126,8 +126,9 @@ def _gain(frame: GBuffer, other: GBuffer, params: CrowdParams, rng: np.random.Ge
     return rng.uniform(1.03, 1.6) * float(here.max()) / float(theirs.min())
 
 
-def _covered(frame: GBuffer) -> list[SynthPerson]:
-    """The frame's own people as they are seen among the others: outline of what is left, covered points hidden."""
+def covered(frame: GBuffer) -> list[SynthPerson]:
+    """The frame's own people as they are seen under whatever is numbered beyond them: outline of what is left, covered points
+    hidden."""
     cover = frame.person > len(frame.people)
     return [
         SynthPerson(_outline(frame, number), _under(who.wholebody133, cover), _under(who.sapiens308, cover), who.info)

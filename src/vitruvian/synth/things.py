@@ -5,7 +5,7 @@ Without them whatever is modelled and shaded in a made picture is a person, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,10 +23,10 @@ COVERS = ("upper_cloth", "lower_cloth", "outer_cloth", "apparel", "headwear", "s
 BACKEND = "numpy"  # drawn in the workers of a training, which should not each open a graphics context
 
 
-def thing(rng: Rng, side: int = 160) -> GBuffer:
-    """One thing alone in a frame of (side, side) px, seen from any side; its one entry of `people` has no points, and
-    {"thing": kind} for info. Distances as if it were of its true size."""
-    kind = str(rng.choice(list(KINDS)))
+def thing(rng: Rng, side: int = 160, kinds: Sequence[str] = ()) -> GBuffer:
+    """One thing of `kinds`, or of any, alone in a frame of (side, side) px, seen from any side; its one entry of `people` has
+    no points, and {"thing": kind} for info. Distances as if it were of its true size."""
+    kind = str(rng.choice(list(kinds or KINDS)))
     parts = KINDS[kind](rng)
     points = np.concatenate([vertices for vertices, _ in parts])
     middle, reach = (points.max(0) + points.min(0)) / 2, float(np.ptp(points, axis=0).max()) / 2
@@ -207,7 +207,27 @@ def _branches(rng: Rng) -> list[Solid]:
     return out
 
 
+def _stick(rng: Rng) -> list[Solid]:
+    """Long and thin, at times with something at its end: bats, rackets, brooms, umbrellas, spoons."""
+    long, wide = rng.uniform(0.3, 1.5), rng.uniform(0.008, 0.04)
+    path = np.array([[0, 0, 0], [rng.normal(0, 0.03), 0, long / 2], [0, 0, long]])
+    out = [_limb(path, wide * np.array([1.0, rng.uniform(0.7, 1.5), rng.uniform(0.5, 2.5)]))]
+    if rng.random() < 0.5:
+        end = tuple((rng.uniform(0.04, 0.2) * np.array([1.0, rng.uniform(0.05, 1.0), rng.uniform(0.6, 1.6)])).tolist())
+        out.append(_put(ellipsoid(end, 10, 16), (0, 0, long + end[2] * 0.8)))
+    return out
+
+
+def _slab(rng: Rng) -> list[Solid]:
+    """Thin and flat, round or not: telephones, books, boards, trays, plates, frames, skis."""
+    long, broad, thin = rng.uniform(0.1, 1.2), rng.uniform(0.08, 1.0), rng.uniform(0.005, 0.05)
+    if rng.random() < 0.4:
+        return [ellipsoid((long / 2, broad * long / 2, thin), 10, 24)]
+    return [box((long, broad * long, thin))]
+
+
 KINDS: dict[str, Callable[[Rng], list[Solid]]] = {
     "furniture": _furniture, "animal": _animal, "vessel": _vessel, "bag": _bag, "boxes": _boxes, "wheels": _wheels,
-    "cloth": _cloth, "branches": _branches,
+    "cloth": _cloth, "branches": _branches, "stick": _stick, "slab": _slab,
 }  # fmt: skip
+HANDY = ("stick", "stick", "slab", "slab", "vessel", "vessel", "bag", "boxes", "cloth", "animal", "branches")  # may be held

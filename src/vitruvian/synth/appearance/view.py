@@ -72,8 +72,9 @@ def view(
     a mirrored view has left and right parts and keypoints swapped and normals' x negated; a turned view has the normals
     turned with it; intrinsics belong to the crop. The returned Crop is the identity and not flipped, so a task's
     `encode(sample, crop, spec)` resamples nothing. Parts, depth and normals are those of every person in sight, keypoints
-    and mask of this one. Under an occluder and beyond the picture's border (black): class 0, depth and normal NaN;
-    keypoints there keep their place with visibility 1 (occluder) or get 0 (border, or outside the view).
+    and mask of this one. Under an occluder, a thing (pixels numbered beyond the people) and beyond the picture's border
+    (black): class 0, depth and normal NaN; keypoints there keep their place with visibility 1 (occluder, thing) or get 0
+    (border, or outside the view).
     box: outline of the visible mask, the whole view when nothing is visible. A person that is hardly seen (see
     `people_in_sight`) gives a view of the whole frame with every keypoint at visibility 0. All randomness comes from `rng`.
     """
@@ -84,9 +85,9 @@ def view(
     crop, border = _draw_framing(frame, who, rng, size, params)
     layers = gather(frame, crop, border)
     image = render(frame, layers, crop, rng, photos, border)
-    hidden = np.zeros(size, bool)
+    hidden = layers.person > len(frame.people)  # things
     if rng.random() < params.occlude:
-        hidden = _occlude(image, layers, index + 1, rng, photos, params.most_hidden)
+        hidden |= _occlude(image, layers, index + 1, rng, photos, params.most_hidden)
     image = photograph(image, layers, rng)
     sample = _labels(frame, who, index, image, layers, crop, hidden)
     return sample, whole_frame(size)
