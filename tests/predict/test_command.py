@@ -102,10 +102,39 @@ def test_a_second_run_skips_what_is_done_and_only_that(predict: Any, photo: Phot
     assert "already done" in predict(second, "--tasks", "pose", "seg")[1], "more than is asked for is enough"
     assert "already done" not in predict(second, "--tasks", "pose", "seg", draw=True)[1], "its picture is new"
     assert "already done" in predict(second, "--tasks", "pose", "seg")[1]
-    assert "already done" not in predict(second, "--flip-test")[1]
-    assert "already done" not in predict(second, "--no-flip-test")[1]
     code, _, problem = predict(second, "--flip-test", "--no-flip-test")
     assert code == 2 and "contradict" in problem
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--flip-test"], "flip test off, now on"),
+        (["--boxes", "{}/boxes.csv"], "detector whole-image, now given boxes"),
+    ],
+)
+def test_results_by_other_means_are_replaced_only_when_asked_for(
+    predict: Any, photo: Photo, tmp_path: Path, words: list[str], told: str
+) -> None:
+    path, out = photo("a.jpg"), tmp_path / "out"
+    (tmp_path / "boxes.csv").write_text("a.jpg,1,2,30,40\n")
+    words = [word.format(tmp_path) for word in words]
+    predict(path)
+    before = {name: (out / name).read_bytes() for name in files_below(out)}
+    code, _, problems = predict(path, "--tasks", "pose", *words)
+    assert code == 1 and f"was made by other means ({told})" in problems and "--overwrite" in problems
+    assert {name: (out / name).read_bytes() for name in files_below(out)} == before
+    assert predict(path, "--tasks", "pose", *words, "--overwrite")[0] == 0
+    assert files_below(out) == ["a.json"]
+
+
+def test_a_photo_that_was_changed_is_done_anew_with_all_its_tasks(predict: Any, photo: Photo, tmp_path: Path) -> None:
+    path = photo("a.jpg")
+    predict(path, "--tasks", "depth")
+    photo("a.jpg", seed=4)
+    code, told, _ = predict(path, "--tasks", "pose")
+    assert code == 0 and "already done" not in told
+    assert read(tmp_path / "out/a.json")["tasks"] == ["pose", "depth"]
 
 
 def test_another_task_is_added_to_what_is_there_and_overwrite_leaves_only_what_is_asked_for(

@@ -248,7 +248,8 @@ class TestForeign:
         assert made["detector_weights"] == weights.file_hash(written["rt_detr_v2"] / "model.safetensors")
         assert len(record["people"]) == 3
         assert main([*words, "--max-people", "3"]) == 0 and "already done" in capfd.readouterr().out
-        assert main([*words, "--max-people", "2"]) == 0 and "already done" not in capfd.readouterr().out
+        assert main([*words, "--max-people", "2"]) == 1
+        assert "other means (who stays max-people 3, now max-people 2)" in capfd.readouterr().err
 
     def test_a_list_of_photos_goes_through_together(
         self, written: dict[str, Path], tiny: Path, photos: list[Array], monkeypatch: pytest.MonkeyPatch

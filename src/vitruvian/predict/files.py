@@ -169,8 +169,8 @@ class _Job:
         wanted = self._fingerprint(source.path, people)
         before = self._before(path, source, wanted)
         names, draw = self.names, self.options.draw
-        if before is not None and is_same(before, wanted) and not self.options.overwrite:
-            if is_done(before, path.parent, names, draw):
+        if before is not None and not self.options.overwrite:
+            if is_same(before, wanted) and is_done(before, path.parent, names, draw):
                 return Outcome(str(source.path), "skipped", record=before, path=path)
             names, draw = with_what_was_there(before, names, draw)
         photo = read_photo(source.path)

@@ -60,6 +60,13 @@ def attempt(do: Callable[[], Did], path: Path, kind: Kind, out: Path) -> Did | O
     return Outcome(str(path), "failed", f"{path}: {told}")
 
 
+MEANS = {
+    "weights": "weights", "detector": "detector", "detector_weights": "the detector's weights", "dtype": "dtype",
+    "flip_test": "flip test", "fit": "fit", "selection": "who stays", "track": "track",
+}  # fmt: skip
+GIVEN_BOXES = "boxes "  # begins the `detector` of a fingerprint where boxes were given, before their hash
+
+
 def fingerprint(predictor: Predictor, names: tuple[str, ...], kind: Kind, content: str, place: str, boxes: str = "") -> Record:
     """What decides whether a result must be made anew. content: hash of the input; boxes: hash of given ones."""
     made = predictor.made_by(predictor.boxes_from(names, "given" if boxes else None))
@@ -67,7 +74,7 @@ def fingerprint(predictor: Predictor, names: tuple[str, ...], kind: Kind, conten
         "format": FORMAT,
         kind: content,
         "weights": made.weights,
-        "detector": f"boxes {boxes}" if boxes else made.detector,
+        "detector": f"{GIVEN_BOXES}{boxes}" if boxes else made.detector,
         "detector_weights": made.detector_weights,
         "dtype": made.dtype,
         "flip_test": made.flip_test,
@@ -78,15 +85,51 @@ def fingerprint(predictor: Predictor, names: tuple[str, ...], kind: Kind, conten
 
 
 def earlier(path: Path, source: Path, wanted: Mapping[str, Any], kind: Kind, overwrite: bool) -> Record | None:
-    """The record of an earlier run at `path`; InputError where it is of another input, or not ours at all."""
+    """The record of an earlier run at `path`; InputError where it is of another input or by other means, or not ours at all.
+
+    Where the same input, or its given boxes, have changed since, it is this input's still, and is to be made anew.
+    """
     before = read_record(path)
     made = (before or {}).get("fingerprint")
     if path.exists() and not isinstance(made, dict):
         raise _not_ours(path)
-    if made and not overwrite and all(made.get(key) != wanted[key] for key in (kind, "place")):
+    if not made or overwrite:
+        return before
+    if all(made.get(key) != wanted[key] for key in (kind, "place")):
         reason = f"{source}: {path} is the result of another {kind} of this name"
         raise InputError(f"{reason}. Fix: give --out another folder, or --overwrite.")
+    if other := other_means(made, wanted):
+        reason = f"{source}: {path} was made by other means ({'; '.join(other)})"
+        raise InputError(f"{reason}. Fix: the same options, another folder for --out, or --overwrite to replace it.")
     return before
+
+
+def other_means(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """In what two fingerprints differ beside their inputs, as words: what it was and what it is now."""
+    before, now = _means(made), _means(wanted)
+    if before["detector"] != now["detector"]:  # its weights differ then, of course
+        before["detector_weights"] = now["detector_weights"]
+    told = [f"{name} {_short(before[key])}, now {_short(now[key])}" for key, name in MEANS.items() if before[key] != now[key]]
+    frames, fewer = made.get("limit"), wanted.get("limit")
+    if fewer is not None and (frames is None or fewer < frames):  # more frames of a clip take nothing away
+        told.append(f"limit {_short(frames)}, now {fewer}")
+    return told
+
+
+def _means(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result was made by; given boxes are an input, like the photo, whatever they are."""
+    out = {key: made.get(key) for key in MEANS}
+    if str(out["detector"]).startswith(GIVEN_BOXES):
+        out["detector"] = "given boxes"
+    return out
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.replace('_', '-')} {one:g}" for name, one in value.items())
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "on", False: "off"}[value]
+    return str(value)[:60]
 
 
 def spare(places: Iterable[Path], path: Path, before: Record | None) -> None:
@@ -98,7 +141,7 @@ def spare(places: Iterable[Path], path: Path, before: Record | None) -> None:
 
 
 def with_what_was_there(before: Record, names: tuple[str, ...], draw: bool) -> tuple[tuple[str, ...], bool]:
-    """Tasks and picture asked for together with those of a record of the same input by the same means: none gets lost."""
+    """Tasks and picture asked for together with those of a record by the same means: none gets lost."""
     wanted = {*names, *before.get("tasks", ())}
     return tuple(name for name in TASKS if name in wanted), draw or "overlay" in files_of(before)
 

@@ -129,6 +129,17 @@ def test_a_second_run_skips_a_finished_clip_and_only_that(predict: Predict, clip
     assert "12 frames" in predict(path)[1], "the same place, another content"
 
 
+def test_more_frames_replace_fewer_and_not_the_other_way_round(predict: Predict, clip: Clip, out: Path) -> None:
+    path = clip(count=12)
+    assert predict(path, "--limit", "3")[0] == 0
+    assert "12 frames" in predict(path)[1]
+    before = (out / "a.frames.jsonl").read_bytes()
+    code, _, problems = predict(path, "--limit", "3")
+    assert code == 1 and "was made by other means (limit none, now 3)" in problems
+    assert (out / "a.frames.jsonl").read_bytes() == before
+    assert predict(path, "--limit", "3", "--overwrite")[0] == 0
+
+
 def test_results_of_others_are_never_replaced(predict: Predict, clip: Clip, out: Path) -> None:
     out.mkdir()
     (out / "a.tracks.csv").write_text("mine")

@@ -65,8 +65,8 @@ class _Job:
         need_extra(str(self.clip.path))
         wanted, draw = self._fingerprint(names), self.options.draw
         before = self._before(wanted)
-        if before is not None and is_same(before, wanted) and not self.options.overwrite:
-            if is_done(before, self.base.parent, names, draw):
+        if before is not None and not self.options.overwrite:
+            if is_same(before, wanted) and is_done(before, self.base.parent, names, draw):
                 return self._outcome(before, "skipped")
             names, draw = with_what_was_there(before, names, draw)
         self.base.parent.mkdir(parents=True, exist_ok=True)
