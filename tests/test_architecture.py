@@ -15,7 +15,7 @@ LEVELS = {
     "weights": 3,
     "train": 4, "predict": 4, "synth": 4,
     "evaluate": 5, "keypoints": 5, "maps": 5, "depth": 5, "features": 5, "export": 5, "bench": 5, "doctor": 5,
-    "survey": 5, "pretrain": 5, "finetune": 5, "curate": 5,
+    "survey": 5, "serve": 5, "pretrain": 5, "finetune": 5, "curate": 5,
     "recipes": 6,
     "cli": 7,
     "__main__": 8,

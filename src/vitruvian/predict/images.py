@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,15 @@ def read_photo(path: str | Path) -> Photo:
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}). Fix: check the file and its permissions."
         ) from error
+
+
+def photo_of_bytes(data: bytes, where: str) -> Photo:
+    """The bytes of one image file -> Photo, as `read_photo`; where: its name in errors."""
+    if not data:
+        raise InputError(f"{where}: the file is empty. Allowed: an image of at least {MIN_SIDE}x{MIN_SIDE} px.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        return from_pillow(_open(Path(where), io.BytesIO(data)), where)
 
 
 def pixels_of(path: str | Path) -> int:

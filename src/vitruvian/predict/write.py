@@ -49,7 +49,7 @@ def write_result(
 
     Whatever stops it (a full disk, an interrupt), no half file and no JSON of a half result is left. OSError passes through.
     """
-    files = _encoded(result, draw)
+    files = encoded(result, draw)
     base = Path(stem).name
     names = {kind: f"{base}.{ENDINGS[kind]}" for kind in files}
     record = record_of(result, name, names, fingerprint)
@@ -132,8 +132,8 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _encoded(result: ImageResult, draw: bool) -> dict[str, Callable[[], bytes]]:
-    """Kind of file -> how to make its bytes."""
+def encoded(result: ImageResult, draw: bool) -> dict[str, Callable[[], bytes]]:
+    """Kind of file, of `ENDINGS`, -> how to make its bytes; the record is not among them."""
     frame, tasks = result.frame, result.tasks
     size = result.size
     files: dict[str, Callable[[], bytes]] = {}
