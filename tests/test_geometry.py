@@ -72,6 +72,18 @@ def test_pad_keeps_aspect_and_stretch_fills() -> None:
     np.testing.assert_allclose(stretch.points_to_input(np.array([199.5, 49.5])), [99.5, 99.5])
 
 
+@pytest.mark.parametrize("source", [(48, 36), (300, 40), (50, 200), (64, 64)])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_stretched_frame_is_a_plain_resize_without_a_dark_rim(source: tuple[int, int], flipped: bool) -> None:
+    image = RNG.integers(0, 255, (*source, 3), np.uint8)
+    made = geometry.make_crop(np.zeros(4), (64, 64), source, "stretch")
+    out = geometry.warp(image, Crop(made.matrix, made.size, made.source_size, flipped))
+    plain = cv2.resize(image, (64, 64), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(out, plain[:, ::-1] if flipped else plain)
+    white = np.full((*source, 3), 255, np.uint8)
+    assert geometry.warp(white, made).min() == geometry.warp_area(white, made).min() == 255
+
+
 def test_unproject_inverts_project() -> None:
     k = np.array([[200.0, 0, 31.5], [0, 210.0, 23.5], [0, 0, 1]])
     depth = RNG.uniform(1, 3, (48, 64))

@@ -86,11 +86,17 @@ def make_crop(
 
 
 def warp(image: Array, crop: Crop, border: float = 0.0, nearest: bool = False) -> Array:
-    """Source array (H, W[, C]) -> input array of the crop's size; mirrored when the crop is flipped."""
-    flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
-    value = (border,) * 4
-    height, width = crop.size
-    out = cv2.warpAffine(image, crop.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
+    """Source array (H, W[, C]) -> input array of the crop's size; mirrored when the crop is flipped.
+
+    The whole frame stretched has no border to blend with, also where it is enlarged.
+    """
+    width_height = crop.size[::-1]
+    whole = image.shape[:2] == crop.source_size and np.allclose(crop.matrix, stretch_matrix(crop.source_size, crop.size))
+    if whole and not nearest:
+        out = cv2.resize(image, width_height, interpolation=cv2.INTER_LINEAR)
+    else:
+        flags, value = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR, (border,) * 4
+        out = cv2.warpAffine(image, crop.matrix, width_height, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
     return np.ascontiguousarray(out[:, ::-1]) if crop.flipped else out
 
 

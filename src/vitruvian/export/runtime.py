@@ -125,7 +125,11 @@ def crop_matrix(box: Array, photo: tuple[int, int], spec: Mapping[str, Any]) -> 
 
 
 def warp(image: Array, crop: Crop) -> Array:
-    """The crop's pixels (H, W, 3); black outside the photo."""
+    """The crop's pixels (H, W, 3); black outside the photo. A whole photo that is stretched has no outside."""
+    gain = np.array(crop.size) / image.shape[:2]
+    whole = np.array([[gain[1], 0, 0.5 * gain[1] - 0.5], [0, gain[0], 0.5 * gain[0] - 0.5]])
+    if np.allclose(crop.matrix, whole):
+        return np.asarray(cv2.resize(image, crop.size[::-1], interpolation=cv2.INTER_LINEAR))
     return np.asarray(cv2.warpAffine(image, crop.matrix, crop.size[::-1], flags=cv2.INTER_LINEAR))
 
 
