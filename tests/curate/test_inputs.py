@@ -12,9 +12,10 @@ import pyarrow as pa
 from piles import jpeg, make_pile, picture
 
 from vitruvian.curate.inputs import list_inputs
+from vitruvian.curate.integrity import Refusal
 from vitruvian.curate.record import write_rows
 from vitruvian.curate.work import read_input
-from vitruvian.errors import UsageError
+from vitruvian.errors import InputError, UsageError
 
 
 def shard(path: Path, members: dict[str, bytes]) -> Path:
@@ -57,6 +58,52 @@ def test_lists_name_paths_beside_themselves(tmp_path: Path) -> None:
     assert [Path(row["source"]).name for row in rows] == ["a.jpg", "b.jpg", "c.jpg", "b.jsonl:2", "b.jsonl:3", "d.jpg"]
     assert [bool(row["problem"]) for row in rows] == [False, False, False, True, True, False]
     assert rows[0]["licence"] == "CC0"
+
+
+def test_json_that_is_nested_without_end_costs_itself_alone(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    path = shard(tmp_path / "a.tar", {"1.jpg": jpeg(picture(1)), "1.json": deep.encode()})
+    (tmp_path / "b.jsonl").write_text(deep + '\n{"path": "c.jpg"}\n')
+    first, broken, last = list_inputs([str(path), str(tmp_path / "b.jsonl")], tmp_path)
+    assert (first["licence"], first["problem"]) == (None, None)
+    assert "row without path" in broken["problem"] and last["source"] == str(tmp_path / "c.jpg")
+
+
+def test_a_tilde_that_is_nobodys_home_is_a_letter_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~photo.jpg").write_bytes(jpeg(picture(1)))
+    (tmp_path / "~list.csv").write_text("path\n~photo.jpg\n")
+    shard(tmp_path / "~pictures.tar", {"1.jpg": jpeg(picture(2))})
+    rows = list_inputs(["~photo.jpg", "~list.csv", "~pictures.tar"], tmp_path / "out")
+    assert [row["source"] for row in rows] == ["~photo.jpg", "~pictures.tar/1.jpg"]
+    (tmp_path / "b.jsonl").write_text('{"path": "~\\u0000.jpg"}\n')
+    (odd,) = list_inputs(["b.jsonl"], tmp_path / "out")
+    with pytest.raises(Refusal, match="unreadable"):
+        read_input(odd)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".tar", ".csv", ".parquet"])
+def test_a_name_that_is_too_long_is_told(tmp_path: Path, ending: str) -> None:
+    with pytest.raises(UsageError, match="File name too long"):
+        list_inputs([str(tmp_path / ("a" * 300 + ending))], tmp_path / "out")
+
+
+def test_a_list_of_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00p")
+    with pytest.raises(InputError, match=r"a\.csv: no CSV that can be read"):
+        list_inputs([str(tmp_path / "a.csv")], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_list_that_cannot_be_opened_is_told(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).write_text("path\n")
+
+    def refused(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(InputError, match=f"{name}: cannot be read .Permission denied"):
+        list_inputs([str(tmp_path / name)], tmp_path / "out")
 
 
 @pytest.mark.parametrize("words", [[], ["nowhere"], ["nowhere.tar"], ["nowhere.csv"], ["*.gibtsnicht"]])

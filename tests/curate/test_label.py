@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from piles import RED, jpeg, picture
 
 from vitruvian.cli import main
 from vitruvian.curate.label import Answers, Frame, advise, figures, frame_of, sample
-from vitruvian.curate.label_page import HOST, Desk, serve
+from vitruvian.curate.label_page import HOST, Desk, Handler, serve
 from vitruvian.curate.limits import Bound, Limits
 from vitruvian.curate.run import curate, read_ledger
 from vitruvian.curate.settings import Settings
@@ -151,6 +153,11 @@ def test_undo_goes_back_over_what_was_said_before_a_restart(frame: Frame, tmp_pa
     assert [again.undo(), again.undo(), again.undo()] == [2, 4, None]
 
 
+def test_a_line_nested_without_end_is_damaged(frame: Frame, tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_text("[" * 100_000 + "\n")
+    assert Answers(tmp_path / "labels.jsonl", frame).damaged == 1
+
+
 def test_answers_about_another_ledger_are_refused(frame: Frame, tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text(json.dumps({"index": 0, "source": "other.jpg", "stage": "", "answer": "yes"}) + "\n")
@@ -214,6 +221,47 @@ def test_only_this_machine_and_only_the_sample_is_served(page: Page, desk: Desk,
     for body in ({"index": other, "answer": "yes"}, {"index": desk.order[0], "answer": "maybe"}, [1]):
         assert page.ask("/answer", body)[0] == 400
     assert not desk.answers.given
+
+
+def test_who_connects_and_says_nothing_holds_nobody_up(page: Page, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "timeout", 3)
+    begun = time.monotonic()
+    with socket.create_connection((HOST, page.port)) as idle, socket.create_connection((HOST, page.port)) as half:
+        half.sendall(b"POST /answer HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: application/json\r\n" % page.port)
+        half.sendall(b"Content-Length: 99\r\n\r\n{")
+        time.sleep(0.1)
+        assert page.say(desk.order[0], "yes")["index"] == desk.order[1]
+        assert time.monotonic() - begun < 2.5
+        idle.settimeout(10)
+        half.settimeout(10)
+        assert idle.recv(1) == b"" == half.recv(1), "in the end it is hung up on"
+
+
+@pytest.mark.parametrize("length", ["-5", "1001", "9" * 20, "9" * 5000, "x", "²"])
+def test_a_length_that_no_answer_has_is_refused_at_once(page: Page, desk: Desk, length: str) -> None:
+    connection = http.client.HTTPConnection(HOST, page.port, timeout=5)
+    connection.putrequest("POST", "/answer")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", length.encode("latin-1"))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert "Allowed: 0 to 1000" in json.loads(answer.read())["problem"]
+
+
+def test_an_answer_nested_without_end_is_none(page: Page, desk: Desk) -> None:
+    connection = http.client.HTTPConnection(HOST, page.port, timeout=5)
+    connection.request("POST", "/answer", "[" * 1000, {"Content-Type": "application/json"})
+    assert connection.getresponse().status == 400
+
+
+def test_answers_given_at_once_are_all_kept(page: Page, desk: Desk, frame: Frame) -> None:
+    threads = [threading.Thread(target=page.say, args=(index, "no")) for index in desk.order]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Answers(desk.answers.path, frame).given == dict.fromkeys(desk.order, "no")
 
 
 def test_a_picture_that_is_gone_is_told_and_not_asked_about(frame: Frame, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,21 @@ class TestFile:
         judge = replace(read_judge(), constant=0.25)
         judge.write(tmp_path / "judge.json")
         assert read_judge(tmp_path / "judge.json") == judge
+
+    def test_two_who_write_at_once_do_not_take_each_others_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        judge, real = read_judge(), Path.replace
+
+        def late(place: Path, target: Path) -> Path:
+            with monkeypatch.context() as other:
+                other.setattr(Path, "replace", real)
+                other.setattr(os, "getpid", lambda: 1)
+                replace(judge, constant=0.5).write(tmp_path / "judge.json")
+            return real(place, target)
+
+        monkeypatch.setattr(Path, "replace", late)
+        judge.write(tmp_path / "judge.json")
+        assert read_judge(tmp_path / "judge.json") == judge
+        assert [one.name for one in tmp_path.iterdir()] == ["judge.json"]
 
     @pytest.mark.parametrize("fault", ["{", "[]", '{"detector": "a"}', '{"unknown": 1}'])
     def test_a_file_of_another_kind_is_refused(self, tmp_path: Path, fault: str):

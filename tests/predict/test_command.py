@@ -361,7 +361,7 @@ class TestBadInput:
     def test_a_photo_without_a_box_says_so(self, predict: Any, photo: Photo, tmp_path: Path) -> None:
         (tmp_path / "b.csv").write_text("a.jpg,1,2,30,40\n")
         code, told, _ = predict(photo("a.jpg"), photo("b.jpg"), "--boxes", tmp_path / "b.csv")
-        assert code == 0 and "b.jpg (no box in b.csv): nobody found" in told
+        assert code == 0 and "b.jpg (no box in b.csv): nobody found" in told and "Give boxes" not in told
         assert read(tmp_path / "out" / "b.json")["image"]["notes"] == ["no box in b.csv"]
 
     def test_boxes_that_clip_to_nothing(self, predict: Any, photo: Photo, tmp_path: Path) -> None:
@@ -472,6 +472,8 @@ class TestBadInput:
         [
             (["--model", "vitruvian-x"], "unknown model 'vitruvian-x'. Did you mean vitruvian-s"),
             (["--tasks", "dept"], "unknown task 'dept'. Did you mean depth"),
+            (["--tasks", "pose,seg"], "separate them by spaces, as in --tasks pose seg"),
+            (["--tasks", "poes"], "unknown task 'poes'. Did you mean pose? Allowed: depth, normal, pose, seg."),
             (["--detector", "hgo"], "unknown detector 'hgo'. Did you mean hog"),
         ],
     )
@@ -516,6 +518,7 @@ class TestBadInput:
         code, told, problems = predict(photo("a.jpg"), detector="hog")
         assert (code, problems) == (0, "")
         assert told.count("a.jpg: nobody found") == 1
+        assert "note: hog found nobody. Give boxes (--boxes), another --detector" in told
         record = read(tmp_path / "out" / "a.json")
         assert record["people"] == []
         assert files_below(tmp_path / "out") == [f"a.{ending}" for ending in ENDINGS]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vitruvian.errors import UsageError
-from vitruvian.predict.sources import find_sources
+from vitruvian.predict.sources import expanded, find_sources
 
 
 @pytest.fixture
@@ -123,3 +123,19 @@ def test_a_name_that_is_no_text_is_told(tree: Path) -> None:
 def test_nothing_given() -> None:
     with pytest.raises(UsageError, match="no photo given"):
         find_sources([], Path("out"))
+
+
+def test_a_tilde_that_is_nobodys_home_is_a_letter_like_any_other(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "~photo.jpg").write_bytes(b"x")
+    monkeypatch.setenv("HOME", str(tree / "q"))
+    assert stems(["~photo.jpg", "~/a.jpg"]) == {"~photo.jpg": "~photo", f"{tree}/q/a.jpg": "a"}
+    assert stems(["~p*.jpg"]) == {"~photo.jpg": "~photo"}
+    assert expanded("~photo.jpg") == Path("~photo.jpg")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".jpg", "p/" + "a" * 300 + "*.jpg", "a/" * 3000])
+def test_a_name_that_is_too_long_is_told_and_the_others_remain(tree: Path, name: str) -> None:
+    sources, problems = find_sources([name, "p/a.jpg"], Path("out"))
+    assert [source.stem for source in sources] == ["a"]
+    assert [problem.name for problem in problems] == [name]
+    assert "File name too long" in problems[0].message and "Fix: " in problems[0].message

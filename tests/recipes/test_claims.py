@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,3 +274,18 @@ def test_the_picture_holds_its_words_and_a_panel_without_runs():
     assert curves.BLUE in colors
     paper = np.asarray(drawn)[:, -4:]
     assert (paper == paper[0, 0]).all()  # nothing is cut off at the right
+
+
+def test_two_who_write_at_once_do_not_take_each_others_file(tmp_path, monkeypatch):
+    real, path = Path.replace, tmp_path / "a.json"
+
+    def late(self, target):
+        with monkeypatch.context() as other:
+            other.setattr(Path, "replace", real)
+            other.setattr(os, "getpid", lambda: 1)
+            work.write_text(path, "theirs")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    work.write_text(path, "ours")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a.json", "ours")]

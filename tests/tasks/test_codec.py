@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 from vitruvian.geometry import make_crop
 from vitruvian.tasks.pose import Pose
@@ -153,3 +157,53 @@ def test_the_mass_around_a_peak_is_that_of_its_window(radius):
         y, x = divmod(int(one.argmax()), 12)
         window = one[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
         assert float(mass) == pytest.approx(float(window.sum()), rel=1e-5)
+
+
+class There(torch.Tensor):
+    """A tensor on a device that knows no float64, as Apple's; its values are in `inner`, on the CPU."""
+
+    @staticmethod
+    def __new__(cls, inner):
+        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, strides=inner.stride(), dtype=inner.dtype, device="meta")
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        raise AssertionError(f"{func} outside of the device")
+
+
+class NoDoubles(TorchDispatchMode):
+    """That device: float64 is refused there, and so is what mixes its tensors with the CPU's."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given: list[torch.Tensor] = []
+
+        def inner(one: Any) -> Any:
+            given.extend([one] if isinstance(one, torch.Tensor) else [])
+            return one.inner if isinstance(one, There) else one
+
+        def outer(one: Any) -> Any:
+            assert not isinstance(one, torch.Tensor) or one.dtype != torch.float64, f"{func} makes a float64"
+            return There(one) if isinstance(one, torch.Tensor) else one
+
+        args, kwargs = tree_map(inner, args), tree_map(inner, dict(kwargs or {}))
+        there = any(isinstance(one, There) for one in given)
+        target = kwargs.get("device")
+        assert not there or all(isinstance(one, There) or one.ndim == 0 for one in given), f"{func} mixes devices"
+        if target is not None:
+            kwargs["device"], there = torch.device("cpu"), target.type == "meta"
+        out = func(*args, **kwargs)
+        return tree_map(outer, out) if there else out
+
+
+@pytest.mark.parametrize("loud", [1.0, 90.0], ids=["usual", "clipped"])
+def test_a_device_without_float64_decodes_to_the_same_places(loud: float) -> None:
+    maps = torch.rand(2, 5, *HEATMAP, generator=torch.Generator().manual_seed(0)) * loud
+    for decode, more in ((decode_heatmaps, ()), (decode_logits, (1.5,))):
+        here = decode(maps, SIZE, *more)
+        with NoDoubles():
+            there = decode(There(maps), SIZE, *more)
+        for one, other in zip(here, there, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -7,7 +7,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vitruvian.curate.fetch import is_url
 from vitruvian.curate.record import Row, read_rows
@@ -15,7 +15,7 @@ from vitruvian.curate.tables import SUFFIX, list_pictures, picture_column
 from vitruvian.data.fetch import expand as expand_braces
 from vitruvian.errors import InputError, UsageError
 from vitruvian.predict.images import EXTENSIONS
-from vitruvian.predict.sources import Problem
+from vitruvian.predict.sources import Problem, expanded
 from vitruvian.predict.sources import expand as expand_files
 
 PATHS, LICENCES = ("path", "file", "image", "url"), ("licence", "license")  # columns of lists, and fields of the JSON in shards
@@ -61,8 +61,14 @@ def _rows_of(text: str, out: Path) -> Iterator[Row]:
 
 
 def _there(name: str) -> Path:
-    path = Path(name.removeprefix("file://")).expanduser()
-    if not path.is_file():
+    path = expanded(name.removeprefix("file://"))
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise UsageError(
+            f"{name}: cannot be looked up ({error.strerror}). Fix: check the name and the permissions of its folders."
+        ) from error
+    if not there:
         raise UsageError(f"{name}: no such file. Fix: check the sources.")
     return path
 
@@ -122,7 +128,7 @@ def _licence_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
     file = tar.extractfile(member)
     try:
         told = json.loads(file.read()) if file else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # whoever wrote it for something else; a picture without a known licence says so by an empty column
     return _first(told, LICENCES) if isinstance(told, dict) else None
 
@@ -145,7 +151,7 @@ def _in_list(path: Path, read: Callable[[Path], Iterator[Any]]) -> Iterator[Row]
         elif is_url(name):
             yield entry(name, licence=_first(told, LICENCES))
         else:
-            place = str(path.parent / Path(name).expanduser())
+            place = str(path.parent / expanded(name))
             yield entry(place, place, licence=_first(told, LICENCES))
 
 
@@ -154,23 +160,30 @@ def _first(told: Mapping[str, Any], names: Sequence[str]) -> str | None:
 
 
 def _csv(path: Path) -> Iterator[Any]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with _opened(path, newline="") as file:
         reader = csv.DictReader(file)
-        if not set(PATHS) & set(reader.fieldnames or ()):
-            raise UsageError(f"{path}: columns {reader.fieldnames}. Allowed: one called {', '.join(PATHS)}.")
         try:
+            if not set(PATHS) & set(reader.fieldnames or ()):
+                raise UsageError(f"{path}: columns {reader.fieldnames}. Allowed: one called {', '.join(PATHS)}.")
             yield from reader
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(f"{path}: no CSV that can be read ({error}). Fix: write it again, as UTF-8.") from error
 
 
 def _jsonl(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with _opened(path, errors="replace") as file:
         for line in file:
             try:
                 yield json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 yield None
+
+
+def _opened(path: Path, newline: str | None = None, errors: str | None = None) -> IO[str]:
+    try:
+        return path.open(newline=newline, encoding="utf-8", errors=errors)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}). Fix: change its permissions.") from error
 
 
 READERS: dict[str, Callable[[Path], Iterator[Any]]] = {

@@ -113,7 +113,7 @@ class Answers:
             try:
                 told = json.loads(line)
                 index, answer, stage, source = int(told["index"]), told["answer"], told["stage"], told["source"]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 self.damaged += 1  # as the last one of a process that was killed
                 continue
             row = self._frame.rows.get(index)

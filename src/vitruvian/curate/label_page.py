@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any
 
@@ -22,43 +23,51 @@ from vitruvian.errors import UsageError, VitruvianError
 
 HOST = "127.0.0.1"
 LARGEST_ANSWER = 1000  # bytes
+PATIENCE = 30  # s with a browser that has connected and says nothing, as they do in advance
 SHOWN = 3  # boxes of people, the surest: ledgers hold faint ones too
 TOLD = ("width", "height", "colour", "contrast", "sharpness", "watermark", "text", "artistic", "person", "people", "licence")
 PAGE = files("vitruvian.curate") / "label.html"
 
 
 class Desk:
-    """What is asked next. order: indices of the sample; gone: images that cannot be read any more, with why."""
+    """What is asked next; several threads may ask it. order: indices of the sample; gone: images that cannot be read any more,
+    with why."""
 
     def __init__(self, frame: Frame, order: Sequence[int], answers: Answers, note: Callable[[str], None]) -> None:
         self.frame, self.order, self.answers, self._note = frame, order, answers, note
         self.gone: dict[int, str] = {}
         self._seen: tuple[int, bytes] | None = None
+        self._turn = threading.RLock()
 
     def state(self) -> dict[str, Any]:
         """Of the page: the picture that is asked about (None: all are answered), what is known of it, how far it is."""
-        index = self._next()
-        done = sum(one in self.answers.given for one in self.order)
-        missing = f", {len(self.gone)} cannot be read" if self.gone else ""
-        told = figures(self.frame, self.answers.given)
+        with self._turn:
+            index, given, gone = self._next(), dict(self.answers.given), len(self.gone)
+        done = sum(one in given for one in self.order)
+        missing = f", {gone} cannot be read" if gone else ""
+        told = figures(self.frame, given)
         shares = [f"{name} {share}" for name, share in (("precision", told.precision), ("recall", told.recall)) if share]
         progress = f"{done} of {len(self.order)} answered{missing}. {', '.join(shares)}"
         return {"index": index, "progress": progress, "told": [] if index is None else told_of(self.frame.rows[index])}
 
     def answer(self, index: object, word: object) -> None:
         """Take an answer of the page, or take the last one back. UsageError for what is neither."""
-        if word == "undo":
-            self.answers.undo()
-        elif isinstance(index, int) and index in self.order and word in ("yes", "no", "skip"):
-            self.answers.say(index, word)
-        else:
-            raise UsageError(f"answer {word!r} to image {index!r}. Allowed: yes, no, skip or undo, to an image of the sample.")
+        with self._turn:
+            if word == "undo":
+                self.answers.undo()
+            elif isinstance(index, int) and index in self.order and word in ("yes", "no", "skip"):
+                self.answers.say(index, word)
+            else:
+                raise UsageError(
+                    f"answer {word!r} to image {index!r}. Allowed: yes, no, skip or undo, to an image of the sample."
+                )
 
     def picture(self, index: int) -> bytes:
         """JPEG with the surest boxes of people drawn. Refusal where the image cannot be read."""
-        if self._seen is None or self._seen[0] != index:
-            self._seen = index, _drawn(self.frame.rows[index])
-        return self._seen[1]
+        with self._turn:
+            if self._seen is None or self._seen[0] != index:
+                self._seen = index, _drawn(self.frame.rows[index])
+            return self._seen[1]
 
     def _next(self) -> int | None:
         for index in self.order:
@@ -97,13 +106,15 @@ def _drawn(row: Row) -> bytes:
 def serve(desk: Desk, port: int) -> HTTPServer:
     """Bound to this machine alone, not yet running. UsageError where the port is taken."""
     try:
-        return HTTPServer((HOST, port), partial(Handler, desk))
+        return ThreadingHTTPServer((HOST, port), partial(Handler, desk))
     except OSError as error:
         raise UsageError(f"port {port}: {error.strerror or error}. Fix: another --port, or 0 for any that is free.") from error
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers only what is addressed to this machine by name, so that no other site's page can speak to it."""
+
+    timeout = PATIENCE
 
     def __init__(self, desk: Desk, *given: Any) -> None:
         self._desk = desk
@@ -128,14 +139,21 @@ class Handler(BaseHTTPRequestHandler):
             self._send_json(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {"problem": "answers are JSON"})
             return
         try:
-            told = json.loads(self.rfile.read(min(int(self.headers.get("Content-Length", 0)), LARGEST_ANSWER)))
+            told = json.loads(self.rfile.read(self._length()))
             self._desk.answer(told.get("index"), told.get("answer"))
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             self._send_json(HTTPStatus.BAD_REQUEST, {"problem": f"no answer: {error}"})
         except VitruvianError as error:
             self._send_json(HTTPStatus.BAD_REQUEST, {"problem": str(error)})
         else:
             self._send_json(HTTPStatus.OK, self._desk.state())
+
+    def _length(self) -> int:
+        """Bytes of the answer. UsageError for what none can have."""
+        told = self.headers.get("Content-Length", "")
+        if not (told.isdecimal() and len(told) < 10 and int(told) <= LARGEST_ANSWER):
+            raise UsageError(f"Content-Length {told[:20]!r}. Allowed: 0 to {LARGEST_ANSWER}.")
+        return int(told)
 
     def _from_here(self) -> bool:
         port = self.connection.getsockname()[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vitruvian.curate.record import unwritable
-from vitruvian.errors import InputError, UsageError
+from vitruvian.errors import InputError, UsageError, VitruvianError
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Place:
             found = json.loads(self.settings.read_text())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{self.settings}: damaged ({error}). Fix: another --out, or delete the folder.") from error
         return dict(found)
 
@@ -105,14 +105,19 @@ class Place:
         """Keep other runs out; the lock goes with the process, however that ends."""
         try:
             self.out.mkdir(parents=True, exist_ok=True)
-            with (self.out / ".lock").open("w") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    raise UsageError(f"{self.out}: another run is at work there. Fix: wait for it, or another --out.") from None
-                yield
+            file = (self.out / ".lock").open("w")
         except OSError as error:
             raise unwritable(self.out, error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.out}: another run is at work there. Fix: wait for it, or another --out.") from None
+            except OSError as error:
+                raise VitruvianError(
+                    f"{self.out}: cannot be locked ({error.strerror or error}). Fix: an --out on a disk that has locks."
+                ) from error
+            yield
 
     def clear(self) -> None:
         """Forget what the ledger has taken up."""

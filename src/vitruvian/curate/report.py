@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -54,11 +55,12 @@ def write_report(path: Path, rows: Sequence[Row], settings: Settings, seed: int 
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Curation</title><style>{STYLE}</style>{''.join(parts)}</html>"
     )
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(page, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise unwritable(path, error) from error
 
 

@@ -41,6 +41,7 @@ from vitruvian.curate.record import (
     pack_schema,
     read_rows,
     score_schema,
+    unwritable,
     write_rows,
 )
 from vitruvian.curate.scorer import Scorer
@@ -264,7 +265,10 @@ def write_ledger(folder: Path, rows: Iterator[Row], schema: Any) -> dict[str, in
         stages.update(row["stage"] for row in part)
         if len(part) < LEDGER_ROWS:
             break
-    temporary.replace(folder)
+    try:
+        temporary.replace(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     return dict(stages)
 
 

@@ -38,17 +38,27 @@ def _holds_bytes(kind: Any) -> bool:
 
 
 def list_pictures(path: Path, column: str, beside: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """For every row what its picture calls itself ("" if nothing), and its values of the columns in `beside` that are there."""
-    with pq.ParquetFile(path) as file:
-        there = [name for name in beside if name in file.schema_arrow.names]
-        named = any(one.name == "path" for one in file.schema_arrow.field(column).type)
-        wanted = [*there, *([f"{column}.path"] if named else [])]
-        if not wanted:
-            yield from (("", {}) for _ in range(file.metadata.num_rows))
-            return
-        for batch in file.iter_batches(AT_ONCE, columns=wanted):
-            for row in batch.to_pylist():
-                yield ((row.get(column) or {}).get("path") or ""), {name: row[name] for name in there}
+    """For every row what its picture calls itself ("" if nothing), and its values of the columns in `beside` that are there.
+
+    InputError for a damaged file.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from _listed(file, column, beside)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: its rows cannot be read ({error}). Fix: get it anew.") from error
+
+
+def _listed(file: Any, column: str, beside: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    there = [name for name in beside if name in file.schema_arrow.names]
+    named = any(one.name == "path" for one in file.schema_arrow.field(column).type)
+    wanted = [*there, *([f"{column}.path"] if named else [])]
+    if not wanted:
+        yield from (("", {}) for _ in range(file.metadata.num_rows))
+        return
+    for batch in file.iter_batches(AT_ONCE, columns=wanted):
+        for row in batch.to_pylist():
+            yield ((row.get(column) or {}).get("path") or ""), {name: row[name] for name in there}
 
 
 def read_picture(path: Path, row: int) -> bytes | None:

@@ -8,6 +8,7 @@ these figures; where the parts agree with the box, the box moves towards them. `
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ import torch
 from vitruvian import weights
 from vitruvian.device import Compute
 from vitruvian.errors import WeightsError
-from vitruvian.geometry import nms
+from vitruvian.geometry import iou_matrix, nms
 from vitruvian.predict import detect
 from vitruvian.predict.finder import Find, Finder
 from vitruvian.predict.network import Network
@@ -73,7 +74,7 @@ class Judge:
 
     def write(self, path: Path) -> None:
         """As JSON, whole or not at all."""
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
         temporary.replace(path)
 
@@ -147,11 +148,7 @@ def _extent(person: Array, crop: Crop) -> Array | None:
 
 
 def _iou(box: Array, other: Array | None) -> float:
-    if other is None:
-        return 0.0
-    both = np.prod(np.clip(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0, None))
-    union = np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2]) - both
-    return float(both / union) if union > 0 else 0.0
+    return 0.0 if other is None else float(iou_matrix(box, other)[0, 0])
 
 
 def moved(box: Array, extent: Array | None, agreement: float) -> Array:

@@ -1,4 +1,7 @@
-"""One sheet that shows a result: the photo, every task's picture side by side, and a key to the colours."""
+"""One sheet that shows a result: the photo, every task's picture side by side, and a key to the colours.
+
+What panels of photos and of clips share is here too: titles, the dark ground, values brought to a panel's size.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ FINE = 2  # panels are drawn this many times larger and reduced: smooth edges
 GAP, STRIP, TITLE = 16, 32, 18  # px between panels, of the line over each, and of its letters
 SHAPE, EMPTY = 1.7, 0.5  # width over height that a sheet comes near to; what an empty place costs against it
 TITLES = {"pose": "pose", "seg": "body parts", "depth": "depth", "normal": "surface normals"}
-DARK = frozenset({"depth", "normal"})  # drawn over a dimmed grey photo, so that their colours are all that is seen
+DIMMED = frozenset({"depth", "normal"})  # drawn over a dimmed grey photo, so that their colours are all that is seen
 STROKE, LETTERS = 2, (14, 18)  # px of a person's box in a panel: its line, and the least and largest letters of its number
 
 
@@ -75,11 +78,12 @@ def _with_boxes(photo: Array, result: ImageResult) -> Array:
 
 
 def _task_panel(task: str, photo: Array, result: ImageResult) -> Array:
-    ground = _dimmed(photo) if task in DARK else photo
+    ground = dimmed(photo) if task in DIMMED else photo
     return TASKS[task].draw(ground, _on_panel(task, result, (photo.shape[0], photo.shape[1])))
 
 
-def _dimmed(photo: Array) -> Array:
+def dimmed(photo: Array) -> Array:
+    """The photo (H, W, 3), dark and without colours."""
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) * 0.22 + 14
     return np.repeat(grey.astype(np.uint8)[..., None], 3, 2)
 
@@ -90,7 +94,7 @@ def _on_panel(task: str, result: ImageResult, panel: tuple[int, int]) -> list[Pr
     said = [of[task] for of in (*(found.predictions for found in result.people), result.whole) if task in of]
     if said and whole is not None:
         return [replace(said[0], crop=Crop(np.eye(2, 3), panel, panel), value=whole)]
-    return [_moved(prediction, result.size, panel) for prediction in said]
+    return [moved(prediction, result.size, panel) for prediction in said]
 
 
 def _resized(value: Value | None, panel: tuple[int, int]) -> Value | None:
@@ -104,7 +108,7 @@ def _resized(value: Value | None, panel: tuple[int, int]) -> Value | None:
 def _ids_resized(ids: Array, panel: tuple[int, int]) -> Array:
     """Every pixel to the class of which most is near: an enlarged outline is smooth."""
     if panel[0] <= ids.shape[0]:
-        return _nearest(ids, panel)
+        return nearest(ids, panel)
     most, out = np.zeros(panel, np.float32), np.zeros(panel, ids.dtype)
     for i in np.unique(ids):
         share = cv2.resize((ids == i).astype(np.float32), panel[::-1], interpolation=cv2.INTER_LINEAR)
@@ -116,7 +120,7 @@ def _ids_resized(ids: Array, panel: tuple[int, int]) -> Array:
 def _known_resized(values: Array, panel: tuple[int, int]) -> Array:
     """A map (H, W[, C]) at the panel's size; the NaN around people do not eat their borders."""
     if panel[0] <= values.shape[0]:
-        return _nearest(values, panel)
+        return nearest(values, panel)
     known = np.isfinite(values).reshape(*values.shape[:2], -1).all(-1)
     more = (1,) * (values.ndim - 2)
     filled = np.where(known.reshape(*known.shape, *more), values, 0).astype(np.float32)
@@ -127,17 +131,19 @@ def _known_resized(values: Array, panel: tuple[int, int]) -> Array:
     return out
 
 
-def _nearest(values: Array, panel: tuple[int, int]) -> Array:
+def nearest(values: Array, panel: tuple[int, int]) -> Array:
+    """A map (H, W[, C]) at the panel's size (H, W), every pixel as the one that is nearest."""
     out: Array = cv2.resize(values, panel[::-1], interpolation=cv2.INTER_NEAREST)
     return out
 
 
-def _moved(prediction: Prediction, source: tuple[int, int], panel: tuple[int, int]) -> Prediction:
-    person = replace(prediction.person, box=_edges_to_panel(prediction.person.box, source, panel).astype(np.float32))
+def moved(prediction: Prediction, source: tuple[int, int], panel: tuple[int, int]) -> Prediction:
+    """Points and box as if the panel (H, W) were the photo: a point counts centres of pixels, a box their edges."""
     value = prediction.value
     if isinstance(value, Keypoints):
         value = replace(value, xy=_to_panel(value.xy, source, panel))
-    return replace(prediction, person=person, value=value)
+    box = prediction.person.box * np.tile([panel[1] / source[1], panel[0] / source[0]], 2)
+    return replace(prediction, person=replace(prediction.person, box=box.astype(np.float32)), value=value)
 
 
 def _to_panel(points: Array, source: tuple[int, int], panel: tuple[int, int]) -> Array:

@@ -29,6 +29,7 @@ class Report:
         self.stored: list[Stored] = []
         self.clips: list[Record] = []
         self.people = 0
+        self.detector: str | None = None  # that looked for them
 
     def start(self, predictor: Predictor, options: Options) -> None:
         """Model, boxes, device and precision really used."""
@@ -40,6 +41,7 @@ class Report:
         if made.selection:
             told = ", ".join(f"{name.replace('_', '-')} {value:g}" for name, value in made.selection.items())
             self.say(f"not all people: {told}")
+        self.detector = None if options.boxes or predictor.boxes_from(names) else made.detector
         if made.detector == WHOLE_IMAGE:
             self.say("whole-image: every photo is taken for one person that fills it")
 
@@ -83,6 +85,8 @@ class Report:
             )
             return 1
         self.say(told)
+        if self.detector and self.stored and not self.people:
+            self.say(f"note: {self.detector} found nobody. Give boxes (--boxes), another --detector, or a lower --min-score.")
         return 1 if failed else 0
 
     def say(self, text: str) -> None:

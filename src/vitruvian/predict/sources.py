@@ -70,10 +70,19 @@ def expand(text: str, out: Path, problems: list[Problem], kinds: AbstractSet[str
             Problem(repr(text), f"{text!r}: an empty name. Allowed: a file, a folder (. is this one) or a glob pattern.")
         )
         return []
-    path = Path(text).expanduser()
-    if path.is_dir():
+    path = expanded(text)
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:
+        problems.append(
+            Problem(
+                text, f"{text}: cannot be looked up ({error.strerror}). Fix: check the name and the permissions of its folders."
+            )
+        )
+        return []
+    if is_folder:
         return [(file, path) for file in _photos_below(path, out, problems, kinds)]
-    if path.exists() or not any(sign in text for sign in MAGIC):
+    if is_there or not any(sign in text for sign in MAGIC):
         return [(path, path.parent)]  # an absent file speaks up when it is read
     root = _fixed_part(path)
     results = _Results(root, out)
@@ -84,6 +93,14 @@ def expand(text: str, out: Path, problems: list[Problem], kinds: AbstractSet[str
             Problem(text, f"{text}: no photo matches this pattern. Fix: check it (** searches folders in folders).")
         )
     return [(file, root) for file in files]
+
+
+def expanded(text: str) -> Path:
+    """The path of a name: ~ and ~USER are home folders, but what only looks like one (~photo.jpg) stays as it is."""
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError):  # nobody is called that, or can be
+        return Path(text)
 
 
 def _photos_below(folder: Path, out: Path, problems: list[Problem], kinds: AbstractSet[str]) -> list[Path]:

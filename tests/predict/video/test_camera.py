@@ -95,3 +95,11 @@ def test_no_camera_and_no_second_time(capture: type[FakeCapture], monkeypatch: p
     monkeypatch.setattr(capture, "opened", False)
     with pytest.raises(InputError, match=r"webcam:0: no camera answers\. Fix: connect it"), camera().open():
         pass
+
+
+def test_opencv_says_nothing_of_a_camera_that_is_not_there(capfd: pytest.CaptureFixture[str]) -> None:
+    before = cv2.utils.logging.getLogLevel()
+    with pytest.raises(InputError, match="webcam:97: no camera answers"), Camera(97, "webcam97-now").open():
+        pass
+    assert capfd.readouterr() == ("", "")
+    assert cv2.utils.logging.getLogLevel() == before

@@ -53,6 +53,16 @@ def test_what_is_no_sequence_is_told_and_the_others_are_done(folder: Path, tmp_p
     ]
 
 
+def test_sequences_with_odd_names(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "sub").rename(folder / "~sub")
+    (folder / "b.jpg").rename(folder / "~b.jpg")
+    found = find_inputs(["~sub", "~b.jpg", "a" * 300], tmp_path / "out", sequence=True)
+    assert names(found.clips) == ["~sub"]
+    assert [problem.name for problem in found.problems] == ["~b.jpg", "a" * 300]
+    assert "one file is no sequence" in found.problems[0].message and "too long" in found.problems[1].message
+
+
 def test_results_of_earlier_runs_are_no_inputs(folder: Path) -> None:
     (folder / "clip.json").write_text('{"files": {"overlay": "clip.overlay.mp4"}, "fingerprint": {}}')
     (folder / "clip.overlay.mp4").write_bytes(b"x")

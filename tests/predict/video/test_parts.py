@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -73,3 +74,18 @@ def test_a_mistake_inside_a_piece_leaves_no_whole_piece(tmp_path: Path) -> None:
         part.add("{}", scene([]), 0)
         raise ValueError("stopped")
     assert Parts(tmp_path / "p", {}).count == 0
+
+
+def test_two_who_keep_at_once_do_not_take_each_others_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts, real = Parts(tmp_path / "p", {}), Path.replace
+
+    def late(self: Path, target: Path) -> Path:
+        with monkeypatch.context() as other:
+            other.setattr(Path, "replace", real)
+            other.setattr(os, "getpid", lambda: 1)
+            parts.keep("depths", "[1]")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    parts.keep("depths", "[2]")
+    assert parts.kept("depths") == [2]

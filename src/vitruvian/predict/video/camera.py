@@ -50,7 +50,8 @@ class Camera:
     @contextmanager
     def open(self) -> Iterator[CameraReader]:
         """Ctrl-C ends the recording, not the run. InputError where no camera answers."""
-        capture = cv2.VideoCapture(self.number)
+        with _silent_opencv():
+            capture = cv2.VideoCapture(self.number)
         reader = CameraReader(self, capture)
         try:
             with _until_interrupted(reader):
@@ -102,6 +103,16 @@ class CameraReader:
             if self.stopped:
                 return None
         return None
+
+
+@contextmanager
+def _silent_opencv() -> Iterator[None]:
+    """OpenCV's own lines about a camera that is not there would stand before ours, which says how to mend it."""
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
 
 
 @contextmanager

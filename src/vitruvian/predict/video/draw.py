@@ -11,17 +11,16 @@ import cv2
 import numpy as np
 
 from vitruvian.predict.marks import draw_marks, draw_plate, mark_of
+from vitruvian.predict.overlay import DIMMED, TITLES, dimmed, moved, nearest
 from vitruvian.predict.result import ImageResult, PersonResult
 from vitruvian.tasks import TASKS
 from vitruvian.tasks.depth import depth_colors
-from vitruvian.types import Array, Classes, Crop, Keypoints, Normals, Prediction, Value
+from vitruvian.types import Array, Classes, Crop, Normals, Value
 
 LONGEST = 1920  # px of either side of the overlay: a frame larger than that is reduced
 GAP = 4  # px between panels
 INK, PLATE, DARK = (255, 255, 255), (24, 24, 28), (16, 16, 18)
 LETTERS = 11, 26  # px, least and largest
-TITLES = {"pose": "pose", "seg": "body parts", "depth": "depth", "normal": "surface normals"}
-DIMMED = frozenset({"depth", "normal"})  # over a dark grey frame, so that their colours are all that is seen
 Range: TypeAlias = tuple[float, float]
 
 
@@ -76,13 +75,13 @@ def draw(result: ImageResult, layout: Layout, depth_range: Range) -> Array:
 
 def _panel(task: str, photo: Array, result: ImageResult, depth_range: Range) -> Array:
     """A new picture."""
-    ground = _dimmed(photo) if task in DIMMED else photo.copy()
+    ground = dimmed(photo) if task in DIMMED else photo.copy()
     size = (photo.shape[0], photo.shape[1])
     if task == "depth":
         return _with_depth(ground, result, depth_range)
     value: Value | None = {"seg": result.frame.parts, "normal": result.frame.normals}.get(task)
     if value is None:
-        return TASKS[task].draw(ground, [_moved(found.predictions[task], result.size, size) for found in _with(task, result)])
+        return TASKS[task].draw(ground, [moved(found.predictions[task], result.size, size) for found in _with(task, result)])
     said = result.whole.get(task) or _with(task, result)[0].predictions[task]
     return TASKS[task].draw(ground, [replace(said, crop=Crop(np.eye(2, 3), size, size), value=_shrunk(value, size))])
 
@@ -95,7 +94,7 @@ def _with_depth(ground: Array, result: ImageResult, depth_range: Range) -> Array
     """Colours that mean the same depth in every frame."""
     raw = raw_depth(result)
     if raw is not None:
-        raw = _nearest(raw, (ground.shape[0], ground.shape[1]))
+        raw = nearest(raw, (ground.shape[0], ground.shape[1]))
         known = np.isfinite(raw)
         ground[known] = depth_colors(raw, depth_range)[known]
     return ground
@@ -114,30 +113,10 @@ def raw_depth(result: ImageResult) -> Array | None:
     return out
 
 
-def _dimmed(photo: Array) -> Array:
-    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) * 0.22 + 14
-    return np.repeat(grey.astype(np.uint8)[..., None], 3, 2)
-
-
 def _shrunk(value: Value, panel: tuple[int, int]) -> Value:
     if isinstance(value, Classes):
-        return replace(value, ids=_nearest(value.ids, panel), score=np.ones(panel, np.float32))
-    return replace(value, n=_nearest(value.n, panel)) if isinstance(value, Normals) else value
-
-
-def _nearest(values: Array, panel: tuple[int, int]) -> Array:
-    out: Array = cv2.resize(values, panel[::-1], interpolation=cv2.INTER_NEAREST)
-    return out
-
-
-def _moved(prediction: Prediction, source: tuple[int, int], panel: tuple[int, int]) -> Prediction:
-    """Points and box as if the panel were the frame: a point counts centres of pixels, a box their edges."""
-    scale = np.array([panel[1] / source[1], panel[0] / source[0]])
-    value = prediction.value
-    if isinstance(value, Keypoints):
-        value = replace(value, xy=(value.xy + 0.5) * scale - 0.5)
-    box = prediction.person.box * np.tile(scale, 2)
-    return replace(prediction, person=replace(prediction.person, box=box.astype(np.float32)), value=value)
+        return replace(value, ids=nearest(value.ids, panel), score=np.ones(panel, np.float32))
+    return replace(value, n=nearest(value.n, panel)) if isinstance(value, Normals) else value
 
 
 def _mark(picture: Array, result: ImageResult) -> None:

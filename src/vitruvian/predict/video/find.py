@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vitruvian.errors import UsageError
-from vitruvian.predict.sources import Problem, Source, expand, find_sources, with_stems
+from vitruvian.predict.sources import Problem, Source, expand, expanded, find_sources, with_stems
 from vitruvian.predict.video.camera import Camera
 from vitruvian.predict.video.clip import Clip
 from vitruvian.predict.video.file import VideoFile
@@ -63,14 +63,16 @@ def _sequences(given: Sequence[str], out: Path, fps: Fraction) -> tuple[list[Cli
     problems: list[Problem] = []
     groups: dict[Path, list[Path]] = {}
     for text in given:
-        if (path := Path(text).expanduser()).is_file():
+        path, files = expanded(text), expand(text, out, problems)
+        if not files:
+            continue
+        if path.is_file():
             problems.append(Problem(text, f"{text}: one file is no sequence. Allowed: a folder of pictures or a glob pattern."))
             continue
-        files = expand(text, out, problems)
         here = [file for file, root in files if file.parent == root] if path.is_dir() else [file for file, _ in files]
         if here:
             groups.setdefault(files[0][1].resolve(), []).extend(in_order(here))
-        elif files:
+        else:
             problems.append(
                 Problem(text, f"{text}: no pictures in this folder itself. Fix: name the folders in it, one clip each.")
             )

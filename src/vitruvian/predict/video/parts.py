@@ -45,7 +45,7 @@ class Parts:
 
     def keep(self, name: str, text: str) -> None:
         """Write NAME.json in one go."""
-        place = self.folder / f"{name}.json.tmp"
+        place = self.folder / f"{name}.json.{os.getpid()}.tmp"
         place.write_text(text, encoding="utf-8")
         place.replace(self.folder / f"{name}.json")
 

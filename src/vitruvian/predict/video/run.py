@@ -21,7 +21,6 @@ from vitruvian.predict.video.record import fault_record, frame_record, line_of
 from vitruvian.types import Array, Keypoints, Person
 
 DepthRange: TypeAlias = Literal["fixed", "two-pass"]
-DEPTH_RANGES = ("fixed", "two-pass")
 RELATIVE: Range = (0.0, 1.0)  # what models of relative depth are trained to answer in
 LARGEST_CHUNK = 8  # frames that are in memory together
 

@@ -56,26 +56,28 @@ def decode_heatmaps(heatmaps: Tensor, size: tuple[int, int], codec: Codec = "exa
 
     The peak is refined by one Newton step on the logarithm of the blurred map, of which only what lies around the peak is
     made: officially the whole map is blurred and brought to its former maximum, a factor that the step does not see unless
-    the clipping of the logarithm is touched; such maps are blurred whole. A map without a positive value gives the
-    place before the first pixel, (-1, -1) in heatmap px, and its score as it is; the official code reads wrong memory
-    there, and NaN from a map of zeros. `official` scales by the full input size (H, W), `exact` by size - 1.
+    the clipping of the logarithm is touched; such maps are blurred whole. What is float64 is little and on the CPU: Apple's
+    devices have none. A map without a positive value gives the place before the first pixel, (-1, -1) in heatmap px, and its
+    score as it is; the official code reads wrong memory there, and NaN from a map of zeros. `official` scales by the full
+    input size (H, W), `exact` by size - 1.
     """
     maps = heatmaps.detach().float().flatten(0, -3)
     rows, cols = maps.shape[-2:]
     y = maps.amax(-1).argmax(-1)  # first the row, then the place in it: several times faster than an index into all
     score, x = maps[torch.arange(len(maps), device=maps.device), y].max(-1)
-    found = score > 0
-    around = _blurred_neighbourhood(maps, y, x)
-    clipped = found & ((around.amin((1, 2)) < CLIP[0]) | (score > CLIP[1]))
+    around, peak, sure = _blurred_neighbourhood(maps, y, x), torch.stack([x, y], 1).cpu().double(), score.cpu()
+    found = sure > 0
+    clipped = found & ((around.amin((1, 2)) < CLIP[0]) | (sure > CLIP[1]))
     logarithm = around.clamp_min(CLIP[0]).log()
     if clipped.any():
-        logarithm[clipped] = _log_neighbourhood(maps[clipped], score[clipped], y[clipped], x[clipped])
+        there = clipped.to(maps.device)
+        logarithm[clipped] = _log_neighbourhood(maps[there], score[there], y[there], x[there])
     step = torch.where(found[:, None], _newton_step(logarithm), 0.0)
-    peak = torch.where(found[:, None], torch.stack([x, y], 1).double(), -1.0) + step
+    peak = torch.where(found[:, None], peak, -1.0) + step
     ends = np.array([size[1], size[0]], np.float64) - (codec == "exact")
-    points = peak.cpu().numpy() / np.array([cols - 1, rows - 1], np.float64) * ends
+    points = peak.numpy() / np.array([cols - 1, rows - 1], np.float64) * ends
     shape = heatmaps.shape[:-2]
-    return points.reshape(*shape, 2), score.cpu().numpy().reshape(shape)
+    return points.reshape(*shape, 2), sure.numpy().reshape(shape)
 
 
 def decode_logits(logits: Tensor, size: tuple[int, int], sigma: float, codec: Codec = "exact") -> tuple[Array, Array]:
@@ -108,11 +110,11 @@ def _blur_matrix(length: int, like: Tensor) -> Tensor:
 def _taps(like: Tensor) -> Tensor:
     """(7,) weights of the 11-tap Gaussian by distance, and a zero for all that is farther."""
     taps = torch.tensor([math.exp(-(i**2) / (2 * BLUR_SIGMA**2)) for i in range(BLUR_RADIUS + 1)], dtype=torch.float64)
-    return torch.cat([taps / (2 * taps.sum() - taps[0]), torch.zeros(1, dtype=torch.float64)]).to(like)
+    return torch.cat([taps / (2 * taps.sum() - taps[0]), torch.zeros(1, dtype=torch.float64)]).to(like.dtype).to(like.device)
 
 
 def _blurred_neighbourhood(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """(N, 3, 3) float64 of the blurred maps around (y, x), edges repeated, zeros blurred in from beyond the border."""
+    """(N, 3, 3) float64, on the CPU, of the blurred maps around (y, x): edges repeated, zeros blurred in from beyond them."""
     rows, cols = maps.shape[-2:]
     offset = torch.arange(-1, 2, device=maps.device)
     reach = torch.arange(-BLUR_RADIUS - 1, BLUR_RADIUS + 2, device=maps.device)
@@ -120,17 +122,18 @@ def _blurred_neighbourhood(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
     far_y, far_x = y[:, None] + reach, x[:, None] + reach
     inside = ((far_y >= 0) & (far_y < rows))[:, :, None] & ((far_x >= 0) & (far_x < cols))[:, None, :]
     place = torch.arange(len(maps), device=maps.device)[:, None, None]
-    window = maps[place, far_y.clamp(0, rows - 1)[:, :, None], far_x.clamp(0, cols - 1)[:, None, :]].double() * inside
+    window = maps[place, far_y.clamp(0, rows - 1)[:, :, None], far_x.clamp(0, cols - 1)[:, None, :]] * inside
+    window = window.cpu().double()
     taps = _taps(window)
     down, across = (
-        taps[(near[:, :, None] - far[:, None, :]).abs().clamp(max=BLUR_RADIUS + 1)]
+        taps[(near[:, :, None] - far[:, None, :]).abs().clamp(max=BLUR_RADIUS + 1).cpu()]
         for near, far in ((near_y, far_y), (near_x, far_x))
     )
     return down @ window @ across.transpose(1, 2)
 
 
 def _log_neighbourhood(maps: Tensor, score: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """(N, 3, 3) float64 logarithms of the blurred, rescaled maps around (y, x); edges repeat."""
+    """(N, 3, 3) float64 logarithms, on the CPU, of the blurred, rescaled maps around (y, x); edges repeat."""
     rows, cols = maps.shape[-2:]
     blurred = _blur_matrix(rows, maps) @ maps @ _blur_matrix(cols, maps)
     peak = blurred.flatten(1).amax(1)
@@ -139,7 +142,7 @@ def _log_neighbourhood(maps: Tensor, score: Tensor, y: Tensor, x: Tensor) -> Ten
     near_y = (y[:, None] + offset).clamp(0, rows - 1)[:, :, None]
     near_x = (x[:, None] + offset).clamp(0, cols - 1)[:, None, :]
     around = blurred[torch.arange(len(maps), device=maps.device)[:, None, None], near_y, near_x] * gain[:, None, None]
-    return around.clamp(*CLIP).double().log()
+    return around.clamp(*CLIP).cpu().double().log()
 
 
 def _newton_step(v: Tensor) -> Tensor:
