@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import colorsys
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -69,9 +71,26 @@ def test_half_a_body_is_that_of_its_visible_points() -> None:
     found = np.array([d[:2] for d in draws(how, one, 300)])
     upper, lower = (np.abs(found - middle).max(1) < 1e-2 for middle in middles)
     assert (upper | lower).all() and 0.6 < upper.mean() < 0.8
-    few = replace(one, keypoints=np.where(np.arange(17)[:, None] < 8, one.keypoints, 0).astype(np.float32))
-    whole = draws(STILL, one, 1)[0][:2]
-    assert np.allclose([d[:2] for d in draws(how, few, 5)], whole)  # fewer than nine are seen
+    widths = np.array([d[2] for d in draws(how, one, 300)])  # 1.5 of the points' extent, widened to the input's form
+    for rows, half in ((names.upper, upper), (names.lower, lower)):
+        extent = np.ptp(one.keypoints[list(rows), :2], axis=0)
+        np.testing.assert_allclose(widths[half], 1.5 * max(extent[0], extent[1] * 96 / 128), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "seen"), [(4, 4, ""), (5, 4, "ul"), (2, 7, "ul"), (1, 8, "l"), (6, 3, "ul"), (7, 2, "u"), (9, 0, "u")]
+)
+def test_halves_need_nine_points_of_which_two_are_above_or_three_below(upper: int, lower: int, seen: str) -> None:
+    names, points = skeleton("wholebody133"), np.zeros((133, 3), np.float32)
+    halves = {"u": list(names.upper[:upper]), "l": list(names.lower[:lower])}
+    for half, rows in halves.items():
+        for i, row in enumerate(rows):
+            points[row] = 100 + 9 * i, (20 if half == "u" else 120) + 7 * i, 2
+    one = replace(sample(), skeleton="wholebody133", keypoints=points)
+    found = np.array([d[:2] for d in draws(replace(STILL, half_body=1.0), one, 60)])
+    middles = [points[halves[half], :2].mean(0) for half in seen] or [np.array(draws(STILL, one, 1)[0][:2])]
+    near = np.array([np.abs(found - middle).max(1) < 1e-2 for middle in middles])
+    assert near.any(1).all() and near.any(0).all()
 
 
 def test_a_photo_without_chance_is_seen_whole() -> None:
@@ -150,6 +169,28 @@ def test_colours_change_within_their_limits_and_not_without_chance() -> None:
     np.testing.assert_allclose(hued, 77, atol=1)  # grey has no hue
 
 
+def test_hue_turns_and_saturation_grows_alike_in_every_colour() -> None:
+    """By up to 18 levels, which are 2 degrees each, and by a factor from 0.5 to 1.5; `colorsys` knows what they are."""
+    image = np.array([[[180, 110, 100], [90, 170, 110], [100, 120, 200], [190, 180, 100]]], np.uint8)
+
+    def hsv(how: Augment, seed: int) -> np.ndarray:
+        pixels = photometric(image, how, np.random.default_rng(seed)).reshape(-1, 3) / 255
+        return np.array([colorsys.rgb_to_hsv(*pixel) for pixel in pixels])
+
+    plain, bright = hsv(STILL, 0), replace(STILL, light=1, brightness=0, contrast=0)
+    turns, gains = [], []
+    for seed in range(200):
+        hue, saturation, value = (hsv(replace(bright, saturation=0), seed) - plain).T
+        turn = (360 * hue + 180) % 360 - 180
+        assert np.ptp(turn) < 2 and np.abs(saturation).max() < 0.01 and np.abs(value).max() < 0.01
+        turns.append(turn.mean())
+        hue, saturation, _ = hsv(replace(bright, hue=0), seed).T
+        assert np.abs(hue - plain[:, 0]).max() < 0.01 and np.ptp(saturation / plain[:, 1]) < 0.03
+        gains.append((saturation / plain[:, 1]).mean())
+    assert -37 < min(turns) < -33 and 33 < max(turns) < 37
+    assert 0.49 < min(gains) < 0.54 and 1.46 < max(gains) < 1.51
+
+
 def test_a_hole_is_black_and_of_the_size_told() -> None:
     image = np.full((100, 80, 3), 200, np.uint8)
     for seed in range(50):
@@ -165,6 +206,16 @@ def test_blur_leaves_the_mean() -> None:
     soft = soften(image, replace(STILL, blur=1.0, median=1.0), np.random.default_rng(0))
     assert soft.shape == image.shape and abs(soft.mean() - image.mean()) < 2 and not np.array_equal(soft, image)
     np.testing.assert_array_equal(soften(image, STILL, np.random.default_rng(0)), image)
+
+
+@pytest.mark.parametrize(("field", "filtered"), [("blur", lambda i, k: cv2.blur(i, (k, k))), ("median", cv2.medianBlur)])
+def test_blur_and_median_are_of_3_5_or_7_pixels(field: str, filtered: Callable[..., np.ndarray]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 16, 3), np.uint8)
+    seen = set()
+    for seed in range(40):
+        soft = soften(image, replace(STILL, **{field: 1.0}), np.random.default_rng(seed))
+        seen |= {k for k in range(1, 13, 2) if np.array_equal(soft, filtered(image, k))} or {0}
+    assert seen == {3, 5, 7}
 
 
 def test_outlines_of_people_from_whatever_is_labelled() -> None:

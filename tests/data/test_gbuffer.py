@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -46,3 +47,44 @@ def test_a_damaged_frame_is_named(tmp_path: Path):
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"bad\.npz is not a readable G-buffer"):
         unpack([tmp_path / "bad.npz"])
+
+
+@pytest.mark.parametrize(
+    ("array", "field"),
+    [
+        ("meta", "format"),
+        ("meta", "people"),
+        ("meta", "key"),
+        ("meta", "box"),
+        ("person", ""),
+        ("normal", ""),
+        ("sapiens308", ""),
+    ],
+)
+def test_a_frame_without_a_field_is_named(tmp_path: Path, array: str, field: str):
+    path = tmp_path / "frame.npz"
+    write_gbuffer(path, frame())
+    with np.load(path) as data:
+        arrays = dict(data)
+    meta = json.loads(arrays["meta"].tobytes())
+    if field:
+        del (meta["people"][0] if field == "box" else meta)[field]
+        arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    else:
+        del arrays[array]
+    np.savez(path, **arrays)
+    with pytest.raises(
+        InputError, match=rf"frame\.npz is not a readable G-buffer .*{field or array}.*run the same synth command"
+    ):
+        read_gbuffer(path)
+
+
+@pytest.mark.parametrize("meta", ["[]", "3", '{"format": 1, "people": [3], "key": ""}'])
+def test_a_frame_with_other_fields_is_named(tmp_path: Path, meta: str):
+    path = tmp_path / "frame.npz"
+    write_gbuffer(path, frame())
+    with np.load(path) as data:
+        arrays = dict(data)
+    np.savez(path, **arrays | {"meta": np.frombuffer(meta.encode(), np.uint8)})
+    with pytest.raises(InputError, match="not a readable G-buffer"):
+        read_gbuffer(path)

@@ -146,7 +146,7 @@ def test_what_must_be_stated(folder: Path) -> None:
     with pytest.raises(UsageError, match="normal_frame is not stated"):
         Maps(folder)
     cv2.imwrite(str(folder / "depths/a.png"), plane().astype(np.uint16))
-    with pytest.raises(UsageError, match=r"depth_unit is not stated.*0.001 for millimetres"):
+    with pytest.raises(UsageError, match=r"PNG files hold whole numbers, and depth_unit is not stated.*0.001 for millimetres"):
         Maps(folder, normal_frame="camera")
     (folder / "depths/a.npy").unlink()
     cv2.imwrite(str(folder / "depths/a.png"), plane().astype(np.uint8))
@@ -157,6 +157,31 @@ def test_what_must_be_stated(folder: Path) -> None:
     with pytest.raises(UsageError, match="neither masks/ nor depths/"):
         (folder / "x/images").mkdir(parents=True)
         Maps(folder / "x")
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.uint8])
+def test_whole_numbers_of_depth_need_their_unit(folder: Path, kind: type) -> None:
+    shutil.rmtree(folder / "normals")
+    np.save(folder / "depths/a.npy", np.full(SIZE, 100, kind))
+    with pytest.raises(UsageError, match=rf"depths/a\.npy: {np.dtype(kind)}.*depth_unit is not stated.*0\.001 for millimetres"):
+        Maps(folder)
+    assert np.nanmax(Maps(folder, depth_unit=0.001).sample(0).depth) == pytest.approx(0.1)
+    np.save(folder / "depths/a.npy", plane())
+    np.save(folder / "depths/b.npy", np.full(SIZE, 100, kind))  # not the first one
+    source = Maps(folder)
+    with pytest.raises(InputError, match=r"depths/b\.npy: .*depth_unit is not stated"):
+        source.sample(1)
+
+
+def test_pictures_of_one_stem_are_left_out_and_told(folder: Path) -> None:
+    cv2.imwrite(str(folder / "images/a.png"), np.full((*SIZE, 3), 200, np.uint8))
+    source = Maps(folder, normal_frame="camera")
+    assert [path.name for path in source.files] == ["b.png"]
+    (told,) = source.problems
+    assert told.startswith(f"{folder}/images: a.jpg and a.png have one stem") and "Fix: rename" in told
+    (folder / "images/b.png").unlink()
+    with pytest.raises(InputError, match=r"a\.jpg and a\.png have one stem"):
+        Maps(folder, normal_frame="camera")
 
 
 def test_maps_without_a_picture_are_problems(folder: Path) -> None:

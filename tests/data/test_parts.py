@@ -83,6 +83,31 @@ def test_what_has_no_partner_is_a_problem(folder: Path) -> None:
         Parts(folder / "images", folder / "nowhere")
 
 
+def test_pictures_of_one_stem_are_left_out_and_told(folder: Path) -> None:
+    cv2.imwrite(str(folder / "images/a.png"), np.full((*SIZE, 3), 200, np.uint8))
+    source = Parts(folder / "images", folder / "masks", classes="cihp20")
+    assert [path.name for path in source.files] == ["b.jpg"]
+    (told,) = source.problems
+    assert told.startswith(f"{folder}/images: a.jpg and a.png have one stem") and "Fix: rename" in told
+    (folder / "images/b.jpg").unlink()
+    with pytest.raises(InputError, match=r"a\.jpg and a\.png have one stem"):
+        Parts(folder / "images", folder / "masks", classes="cihp20")
+
+
+def test_masks_beside_their_pictures_are_no_second_pictures(folder: Path) -> None:
+    for path in (folder / "masks").glob("*.png"):
+        path.rename(folder / "images" / path.name)
+    source = Parts(folder / "images", folder / "images", classes="cihp20")
+    assert [path.name for path in source.files] == ["a.jpg", "b.jpg"] and not source.problems
+
+
+def test_people_of_a_mask_of_one_bit(folder: Path) -> None:
+    ids = np.asarray(Image.open(folder / "masks/a.png"))
+    Image.fromarray(ids > 0).save(folder / "people/a.png")
+    (person,) = Parts(folder / "images", folder / "masks", classes="cihp20", people=folder / "people")[0].people
+    assert person.area == 15 and person.key == "a.jpg/1"
+
+
 def test_the_shared_pictures_of_cihp(shared: Path) -> None:
     folder = shared / "data/parsing_cihp"
     own = Parts(folder, folder, classes="cihp20", suffix="_parts")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import pickle
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -13,7 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vitruvian.data.fetch import expand
+from vitruvian.data import fetch, shards
+from vitruvian.data.fetch import expand, fetched
 from vitruvian.data.loader import Loader
 from vitruvian.data.shards import Shards
 from vitruvian.data.sources import Views
@@ -125,8 +129,6 @@ def test_a_damaged_picture_is_replaced_and_told(folder: Path) -> None:
 
 
 def test_counts_are_kept_and_made_anew_where_a_shard_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vitruvian.data import shards
-
     scanned: list[str] = []
     real = shards.scan
     monkeypatch.setattr(shards, "scan", lambda path: (scanned.append(path.name), real(path))[1])
@@ -167,6 +169,77 @@ def test_what_cannot_be_fetched_is_told(folder: Path) -> None:
     pytest.importorskip("fsspec", reason="fsspec is not installed")
     with pytest.raises(UsageError, match=r"nosuch://x/a.tar: this kind of URL cannot be read here .*use pipe:"):
         Shards(("nosuch://x/a.tar",), folder / "cache")
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_shard_that_could_not_be_fetched_is_asked_for_again(folder: Path, noted: bool) -> None:
+    down, cache = folder / "down", folder / "cache"
+    down.touch()
+    urls = (str(folder / "s-000.tar"), f"pipe:test ! -e {down} && cat {folder}/s-001.tar")
+    source = Shards(urls, cache)
+    assert source.groups == (3, 0) and "the command ended with 1" in source.problems[0]
+    assert set(json.loads((cache / "index.json").read_text())) == {urls[0]}
+    if noted:  # as in the index of an earlier version
+        known = json.loads((cache / "index.json").read_text())
+        failed = {"pictures": 0, "problem": "the command ended with 1 ().", "file": []}
+        (cache / "index.json").write_text(json.dumps(known | {urls[1]: failed}))
+    down.unlink()
+    source = Shards(urls, cache)
+    assert source.groups == (3, 5) and not source.problems and numbers(source) == list(range(8))
+
+
+@pytest.mark.parametrize("moment", ["before it is marked as used", "before its size is read", "before it is opened"])
+def test_a_shard_that_another_process_deletes_is_fetched_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    cache = folder / "cache"
+    source = Shards((f"pipe:cat {folder}/s-000.tar",), cache)
+    (place,) = cache.glob("*.tar")
+    holder, name = {
+        "before it is marked as used": (os, "utime"),
+        "before its size is read": (fetch, "fetched"),
+        "before it is opened": (shards, "_members"),
+    }[moment]
+    real, taken = getattr(holder, name), list[str]()
+
+    def racing(*given: Any, **named: Any) -> Any:
+        out = real(*given, **named) if name != "utime" else None
+        if not taken:
+            taken.append(moment)
+            place.unlink()
+        return real(*given, **named) if name == "utime" else out
+
+    monkeypatch.setattr(holder, name, racing)
+    assert numbers(source) == [0, 1, 2] and taken == [moment]
+    taken.clear()
+    if name != "_members":
+        assert Shards((*source.urls, str(folder / "s-001.tar")), cache).groups == (3, 5)
+
+
+def test_files_that_go_while_the_cache_is_tidied_are_passed_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = folder / "cache"
+    urls = tuple(f"pipe:cat {folder}/s-00{i}.tar" for i in range(3))
+    Shards(urls[:2], cache)
+    real = Path.stat
+
+    def gone(path: Path, **words: Any) -> Any:
+        if path.parent == cache and path.suffix == ".tar" and len(list(cache.glob("*.tar"))) == 3:
+            path.unlink()
+        return real(path, **words)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert fetched(urls[2], cache, 1).is_file()
+
+
+def test_a_shard_that_is_gone_for_good_says_so(folder: Path) -> None:
+    cache, source = folder / "cache", folder / "once.tar"
+    shutil.copy(folder / "s-000.tar", source)
+    found = Shards((f"pipe:cat {source}",), cache)
+    source.unlink()
+    for path in cache.glob("*.tar"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"the command ended with 1 \(cat: .*once.tar"):
+        found.sample(0)
 
 
 def test_pictures_of_the_shared_set_through_a_shard(shared: Path, tmp_path: Path) -> None:

@@ -159,7 +159,8 @@ def test_people_to_train_on_are_numbered(tmp_path):
         first = document["annotations"][0]
         nobody = {**first, "id": 10, "keypoints": [0] * 51}
         thin = {**first, "id": 11, "bbox": [1, 1, 0, 5]}
-        document["annotations"] += [nobody, thin, {**first, "id": 12}]
+        crowd = {**first, "id": 13, "iscrowd": 1}  # with points, which a crowd should not have
+        document["annotations"] += [nobody, thin, {**first, "id": 12}, crowd]
 
     source = write_coco(tmp_path, more)
     assert source.samples == 2 and len(source[0].people) == 4

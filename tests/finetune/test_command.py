@@ -29,13 +29,13 @@ def test_a_run_and_what_it_leaves(finetune: Callable[..., Any], config: Callable
     code, told, _ = finetune("--tasks", "pose", "--epochs", 2, "--batch", 4, "--accumulate", 2)
     assert code == 0
     assert "6 samples; small-tuned: pose (17 of coco17)" in told and "12 of 12 tensors" not in told
-    assert "4 steps of 4 samples in 2 passes: 2.7 epochs" in told and "all 17 outputs by name" in told
+    assert "3 steps of 4 samples in 2 passes: 2.0 epochs" in told and "all 17 outputs by name" in told
     found = config()["config"]
-    assert (found["batch"], found["accumulate"], found["global_batch"], found["steps"]) == (2, 2, 4, 4)
+    assert (found["batch"], found["accumulate"], found["global_batch"], found["steps"]) == (2, 2, 4, 3)
     assert (found["layer_decay"], found["weight_decay"], found["betas"]) == (0.85, 0.1, [0.9, 0.999])
     card = weights.load(str(tmp_path / "run" / "model.safetensors")).card
     assert (card.spec.name, card.licence, card.provenance["made_by"]) == ("small-tuned", "Apache-2.0", "vitruvian finetune")
-    assert card.provenance["init"] == "small.safetensors" and card.provenance["done"] == 4
+    assert card.provenance["init"] == "small.safetensors" and card.provenance["done"] == 3
     assert all(str(tmp_path) not in str(value) for value in card.provenance.values())
 
 

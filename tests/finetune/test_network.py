@@ -48,6 +48,11 @@ def test_patches_are_padded_as_officially(recipe: str, padding: int, encoder: Pa
         assert spec_of(read_recipe(recipe, {}, begin.size), begin).padding == padding
 
 
+@pytest.mark.parametrize(("classes", "padding"), [("lip20", 2), ("cihp20", 2), ("body28", 0)])
+def test_patches_of_the_sets_of_20_parts_are_padded_too(classes: str, padding: int, encoder: Path) -> None:
+    assert spec_of(Recipe(tasks=("seg",), classes=classes), begin_with(str(encoder))).padding == padding
+
+
 def test_an_encoder_is_taken_over_and_its_positions_resized(encoder: Path) -> None:
     begin, recipe = begin_with(str(encoder)), Recipe(tasks=("depth",), size=(64, 48))
     model, told = new_model(spec_of(recipe, begin), recipe, begin)

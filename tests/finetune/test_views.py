@@ -91,7 +91,7 @@ def test_someone_with_too_few_points_gives_way() -> None:
     both = Lessons(Labelled((Hidden(3),), ("x",)), TASKS[:2], SPEC, STILL)  # type: ignore[arg-type]
     assert both.example(0, rng())[2] == "0.png"  # its parts are labelled
     alone = Lessons(Labelled((Hidden(1),), ("x",)), TASKS[:1], SPEC, STILL)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"0\.png and 19 others .* too few labels for pose"):
+    with pytest.raises(InputError, match=r"0\.png and 999 others .* too few labels for pose"):
         alone.example(0, rng())
 
 
@@ -161,3 +161,24 @@ def test_all_308_points_of_synthetic_people_are_read_where_they_are_asked_for(tm
     for name, count in (("sapiens308", 308), ("coco17", 133), (None, 133)):
         sample = open_labelled([str(tmp_path)], name).sample(0)
         assert sample.keypoints is not None and len(sample.keypoints) == count
+
+
+@pytest.mark.parametrize("change", [{"light": 1.0}, {"channels": 1.0}, {"blur": 1.0}, {"median": 1.0}, {"hole": 1.0}])
+def test_what_the_pixels_may_suffer_happens_to_an_example(change: dict[str, float]) -> None:
+    plain = Lessons(labelled(), TASKS, SPEC, STILL).example(0, rng())
+    seen = [Lessons(labelled(), TASKS, SPEC, replace(STILL, **change)).example(0, rng(seed)) for seed in range(6)]
+    assert any(not np.array_equal(image, plain[0]) for image, _, _ in seen)
+    for _, target, _ in seen:  # the labels stay
+        assert all(
+            torch.equal(torch.as_tensor(target[n][k]), torch.as_tensor(plain[1][n][k])) for n in target for k in target[n]
+        )
+    black = [(image == 0).all(-1).mean() for image, _, _ in seen]
+    assert (min(black) > 0.03) == ("hole" in change)
+
+
+def test_backgrounds_change_as_often_as_told(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "g.png"), green(90))
+    for chance, low, high in ((0.0, 0, 0), (0.5, 0.3, 0.7), (1.0, 1, 1)):
+        lessons = Lessons(labelled(), TASKS[1:2], SPEC, replace(STILL, background=chance), Backdrops(tmp_path))
+        changed = [(lessons.example(0, rng(seed))[0] == (0, 255, 0)).all(-1).any() for seed in range(60)]
+        assert low <= np.mean(changed) <= high

@@ -28,8 +28,8 @@ import os, signal, sys
 from vitruvian.cli import main
 from vitruvian.train.checkpoint import Checkpoints
 plain = Checkpoints.write
-def write(self, step, state, best=False):
-    path = plain(self, step, state, best)
+def write(self, step, state):
+    path = plain(self, step, state)
     if step == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     return path

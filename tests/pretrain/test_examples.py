@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from made_photos import made_photo
+from PIL import Image
 
 from vitruvian.data.loader import Loader
 from vitruvian.errors import InputError, UsageError
@@ -39,6 +40,8 @@ def test_half_are_mirrored_and_the_picture_is_the_photos(photos: Path) -> None:
     b, _, _ = mirrored.example(3, np.random.default_rng(0))
     assert a.shape == (32, 32, 3) and a.dtype == np.uint8 and target["mae"]["noise"].shape == (4,) and name.endswith(".png")
     assert np.array_equal(a[:, ::-1], b) and not np.array_equal(a, b)
+    photo = Image.fromarray(plain.photos.photo(3)[0])
+    assert np.array_equal(a, np.asarray(photo.resize((32, 32), Image.Resampling.BICUBIC)))
     sometimes = crops(photos, **whole)
     seen = [np.array_equal(sometimes.example(3, np.random.default_rng(i))[0], b) for i in range(200)]
     assert 70 < sum(seen) < 130

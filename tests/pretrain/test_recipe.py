@@ -7,6 +7,7 @@ import torch
 
 from vitruvian.errors import InputError, UsageError
 from vitruvian.model import build
+from vitruvian.pretrain.config import Words, config_of
 from vitruvian.pretrain.network import spec_of
 from vitruvian.pretrain.recipe import Recipe, read_recipe, recipe_names
 
@@ -15,12 +16,17 @@ PARAMETERS = {"0.3b": 335_532_288, "0.6b": 664_278_528, "1b": 1_169_238_784, "2b
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_a_packaged_recipe_is_the_papers(name: str) -> None:
+def test_a_packaged_recipe_is_the_papers(name: str, tmp_path: Path) -> None:
     recipe = read_recipe(name, {}).complete()
     assert (recipe.size, recipe.batch, recipe.resolution, recipe.mask_ratio) == (name, PAPER[name], 1024, 0.75)
     assert recipe.tokens == pytest.approx(1.2e12, rel=0.01)
     assert (recipe.betas, recipe.weight_decay, recipe.area, recipe.flip) == ((0.9, 0.95), 0.05, (0.2, 1.0), 0.5)
+    assert (recipe.clip, recipe.warmup_factor, recipe.aspect) == (1.0, 1e-4, (3 / 4, 4 / 3))
     assert recipe.peak_lr == pytest.approx(2.4e-3 * PAPER[name] / 4096)
+    config = config_of(recipe, Words(tmp_path, ("a",), name, None, "cpu", 0, "auto"), "", "")
+    assert (config.schedule, config.decay_from, config.floor, config.schedule_unit) == ("cosine", "warmup", 0.0, 1)
+    assert (config.lr, config.betas, config.clip, config.warmup_factor) == (recipe.peak_lr, (0.9, 0.95), 1.0, 1e-4)
+    assert (config.area, config.aspect, config.flip, config.weight_decay) == ((0.2, 1.0), (3 / 4, 4 / 3), 0.5, 0.05)
     assert recipe.warmup / (recipe.steps or 1) == pytest.approx(40 / 1600, rel=0.02)
     with torch.device("meta"):
         model = build(spec_of(recipe))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from vitruvian.data.augment import Augment, frame_crop
 from vitruvian.errors import UsageError
 from vitruvian.tasks import objective, task
 from vitruvian.tasks.dense import crop_rotation, label_crop
@@ -17,7 +19,7 @@ from vitruvian.tasks.normal import Normal, NormalMetric, cosine_loss, l1_loss, n
 from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.pose.metric import PoseMetric
 from vitruvian.tasks.seg import Seg, SegMetric, part_colors
-from vitruvian.types import Classes, Crop, Keypoints, Normals, Person, Prediction, Sample
+from vitruvian.types import Classes, Crop, Keypoints, ModelSpec, Normals, Person, Prediction, Sample
 from vitruvian.types import Depth as DepthValue
 
 SOURCE = (40, 30)
@@ -90,6 +92,33 @@ def test_a_quarter_turn_turns_normals(flipped):
 def test_anisotropic_resizing_turns_no_normal():
     squash = Crop(np.array([[0.5, 0, 0], [0, 2.0, 0]]), (80, 15), SOURCE)
     np.testing.assert_allclose(crop_rotation(squash), np.eye(2))
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize("order", ["stretched, then turned", "turned, then stretched"])
+def test_a_stretch_before_or_after_a_turn_leaves_the_turn(order, flipped):
+    cos, sin = np.cos(np.deg2rad(35)), np.sin(np.deg2rad(35))
+    turn, stretch = np.array([[cos, -sin], [sin, cos]]), np.diag([0.5, 1.6])
+    linear = turn @ stretch if order.endswith("turned") else stretch @ turn
+    middle = np.array([15.0, 20.0])
+    crop = Crop(np.concatenate([linear, (middle - linear @ middle)[:, None]], 1), SOURCE, SOURCE, flipped)
+    right = np.zeros((*SOURCE, 3), np.float32)
+    right[..., 0] = 1
+    target = Normal().encode(Sample(IMAGE, BOX, normal=right), crop, None)["normal"]
+    np.testing.assert_allclose(target[:, 20, 15], [-cos if flipped else cos, sin, 0], atol=1e-6)
+    (back,) = Normal().decode(target[None], [crop], None)
+    np.testing.assert_allclose(back.n[20, 15], [1, 0, 0], atol=1e-4)
+
+
+def test_the_normals_of_a_stretched_and_turned_window_are_turned_by_its_angle():
+    spec = ModelSpec("tiny", (32, 24), dim=8, depth=1, heads_attn=2, mlp=8, heads=(), fit="stretch")
+    sample = Sample(np.zeros((40, 120, 3), np.uint8), BOX)
+    still = Augment(flip=0, rotate_chance=0)
+    for seed in range(20):
+        plain = frame_crop(sample, still, spec, np.random.default_rng(seed)).matrix[:, :2]
+        crop = frame_crop(sample, replace(still, rotate_chance=1), spec, np.random.default_rng(seed))
+        turn = crop.matrix[:, :2] @ np.linalg.inv(plain)
+        np.testing.assert_allclose(crop_rotation(crop), turn, atol=1e-9)
 
 
 @pytest.mark.parametrize("found", [Seg(), Depth(), Normal()])
@@ -286,3 +315,52 @@ def test_balance_weighs_classes_from_alike_to_official():
     losses = [float(Seg(balance=b).loss(logits, {"label": label})["ce"]) for b in (0.0, 0.5, 1.0)]
     pixel = math.log(28) / 16
     np.testing.assert_allclose(losses, [16 * pixel, (15 * 0.1**0.5 + 10**0.5) * pixel, (15 * 0.1 + 10) * pixel], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "widths", "convs", "out", "options"),
+    [
+        ("pose", (768,) * 2, (768,) * 2, 133, {"std": 0.001}),
+        ("seg", (768,) * 3, (768,) * 3, 28, {"dropout": 0.1, "final_std": 0.01}),
+        ("depth", (384,) * 4, (384,) * 2, 1, {"dropout": 0.1, "final_std": 0.01}),
+        ("normal", (768,) * 3, (768,) * 3, 3, {"dropout": 0.1, "final_std": 0.01}),
+    ],
+)
+def test_heads_are_those_of_the_specification(name, widths, convs, out, options):
+    head = task(name).head_spec(ModelSpec("m", (64, 48), 8, 1, 1, 8, ()))
+    assert (head.upsample, head.conv, head.out, head.kind, dict(head.options)) == (widths, convs, out, "deconv", options)
+
+
+def test_points_are_drawn_from_a_score_of_0_3_on():
+    score = np.zeros(17, np.float32)
+    score[[0, 9, 10]] = 0.31, 0.3, 0.29
+    xy = np.full((17, 2), -50, np.float32)
+    xy[[0, 9, 10]] = (5, 5), (5, 20), (5, 35)
+    drawn = Pose("coco17").draw(IMAGE, [predicted(Keypoints(xy, score, "coco17"))])
+    assert [bool(drawn[y, 5].any()) for y in (5, 20, 35)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("axes", "signs"), [("camera", (1, 1, 1)), ("opengl", (1, -1, -1)), ("directx", (1, 1, -1)), ("unstated", (1, 1, 1))]
+)
+def test_normals_come_in_camera_axes_or_say_that_theirs_are_not_stated(axes, signs):
+    output = torch.nn.functional.normalize(torch.randn(1, 3, 8, 6), dim=1)
+    (value,) = Normal(axes=axes).decode(output, [Crop(np.eye(2, 3), (8, 6), (8, 6))], None)
+    np.testing.assert_allclose(value.n, output[0].permute(1, 2, 0).numpy() * signs, atol=1e-4)
+    stated = axes != "unstated"
+    assert value.frame.startswith("camera: +x right, +y down, +z forward" if stated else "unstated: ")
+    plain = np.round((value.n * ((1, -1, -1) if stated else (1, 1, 1)) + 1) / 2 * 255)
+    assert np.abs(normal_colors(value.n, value.frame) - plain).max() <= 1
+    drawn = Normal().draw(np.zeros((8, 6, 3), np.uint8), [predicted(value, Crop(np.eye(2, 3), (8, 6), (8, 6)))])
+    np.testing.assert_array_equal(drawn, normal_colors(value.n, value.frame))
+    sample = Sample(np.zeros((8, 6, 3), np.uint8), BOX, normal=value.n)
+    if stated:
+        assert NormalMetric().update(predicted(value, Crop(np.eye(2, 3), (8, 6), (8, 6))), sample) is None
+    else:
+        with pytest.raises(UsageError, match=r"the axes of these normals are unstated.* Fix: .*--axes"):
+            NormalMetric().update(predicted(value), sample)
+
+
+def test_unknown_axes_of_normals_speak_up_at_once():
+    with pytest.raises(UsageError, match=r"unknown axes of normals 'opengk'\. Did you mean opengl.*unstated"):
+        Normal(axes="opengk")

@@ -14,9 +14,10 @@ import torch
 from tiny_training import BRIGHT, HUE, Pictures, evaluate, model, settings
 from torch import nn
 
-from vitruvian.device import choose_compute
+from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import InputError, UsageError, VitruvianError, WeightsError
 from vitruvian.train import TrainConfig, read_log, read_weights, train
+from vitruvian.train.checkpoint import Checkpoints
 
 TIMES = (
     "images_per_s",
@@ -77,6 +78,63 @@ def test_a_signal_stops_the_run_at_a_checkpoint(number: int, whole: Path, tmp_pa
     assert not stopped.finished and stopped.step == 6
     assert train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate).finished
     assert_same_run(whole, tmp_path)
+
+
+def test_a_failed_evaluation_loses_no_step_and_is_made_up_for(whole: Path, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def fails(network: nn.Module, step: int) -> Mapping[str, float]:
+        asked.append(step)
+        raise InputError("val/0001.jpg shows nobody.")
+
+    for _ in range(2):
+        with pytest.raises(InputError, match="shows nobody"):
+            train(settings(tmp_path, checkpoint_every=1000), model(), [BRIGHT, HUE], Pictures(), fails)
+        assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000006.pt"]
+    assert asked == [6, 6]
+    assert train(settings(tmp_path, checkpoint_every=1000), model(), [BRIGHT, HUE], Pictures(), evaluate).finished
+    assert_same_run(whole, tmp_path)
+    best, other = (read_weights(folder, best=True) for folder in (whole, tmp_path))
+    assert all(torch.equal(best[name], other[name]) for name in best)
+
+
+def test_a_failed_evaluation_can_be_left_out(tmp_path: Path) -> None:
+    def fails(network: nn.Module, step: int) -> Mapping[str, float]:
+        raise InputError("val/0001.jpg shows nobody.")
+
+    with pytest.raises(InputError):
+        train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), fails)
+    result = train(settings(tmp_path, evaluate_every=None), model(), [BRIGHT, HUE], Pictures())
+    assert result.finished and result.best is None
+
+
+@pytest.mark.parametrize("moment", ["before the best is kept", "after the best is kept"])
+def test_a_run_killed_while_the_best_is_kept_judges_no_step_twice(
+    moment: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Checkpoints.keep_best
+
+    def killed(checkpoints: Checkpoints, step: int) -> None:
+        if moment.startswith("after"):
+            real(checkpoints, step)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "keep_best", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate)
+    monkeypatch.undo()
+    asked: list[int] = []
+
+    def counted(network: nn.Module, step: int) -> Mapping[str, float]:
+        asked.append(step)
+        return evaluate(network, step) | {"score": -1e9}  # so that step 6 stays the best
+
+    result = train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), counted)
+    assert asked == [12] and result.best == records(tmp_path, "evaluate")[0]["score"]
+    best = torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)
+    assert best["step"] == 6
+    train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), counted)
+    assert asked == [12], "what is done is not judged again"
 
 
 def test_a_damaged_checkpoint_is_passed_over(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,18 +277,97 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_one_loads(whole: Path,
     if not full.exists():
         pytest.skip("no /dev/full here")
     (tmp_path / "checkpoints").mkdir()
-    third = tmp_path / "checkpoints" / "step-00000012.pt.tmp"
+    third = tmp_path / "checkpoints" / "step-00000008.pt.tmp"
 
     def fills(network: nn.Module, step: int) -> Mapping[str, float]:
-        if step == 12:
+        if step == 6:
             third.symlink_to(full)
         return evaluate(network, step)
 
-    with pytest.raises(WeightsError, match=r"step-00000012\.pt cannot be written \(.*space.*\).*after step 8 is whole"):
+    with pytest.raises(WeightsError, match=r"step-00000008\.pt cannot be written \(.*space.*\).*after step 6 is whole"):
         train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), fills)
     assert not third.is_symlink() and read_weights(tmp_path)
     assert train(settings(tmp_path), model(), [BRIGHT, HUE], Pictures(), evaluate).finished
     assert_same_run(whole, tmp_path)
+
+
+@pytest.mark.parametrize(("device", "there", "taken"), [("cpu", "cpu", True), ("meta", "cpu", False), ("meta", "meta", True)])
+def test_memory_counts_weights_as_taken_only_where_they_are(
+    device: str, there: str, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device without memory stands for a GPU."""
+
+    class Asked(Exception):
+        pass
+
+    def asked(spec: Any, compute: Any, batch: int, ranks: int, ema: bool, saving: bool, own: int, trained: int) -> None:
+        raise Asked(own)
+
+    monkeypatch.setattr("vitruvian.train.loop.check_memory", asked)
+    monkeypatch.setattr("vitruvian.train.loop.choose_compute", lambda *_: Compute(torch.device(device), torch.float32))
+    network = model().to(there)
+    with pytest.raises(Asked) as told:
+        train(settings(tmp_path), network, [BRIGHT, HUE], Pictures())
+    assert told.value.args[0] == (4 * sum(p.numel() for p in network.parameters()) if taken else 0)
+
+
+class TestRepeatable:
+    """deterministic=True needs to tell cuBLAS before it starts."""
+
+    @pytest.fixture(autouse=True)
+    def unset(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+        monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+        yield
+        torch.use_deterministic_algorithms(False)
+
+    def told_when_chosen(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> str | None:
+        """What the environment says when the device is looked for, which starts CUDA."""
+        told: list[str | None] = []
+
+        def choose(*words: Any) -> Compute:
+            told.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+            return Compute(torch.device("cpu"), torch.float32)
+
+        monkeypatch.setattr("vitruvian.train.loop.choose_compute", choose)
+        train(settings(folder, steps=3, **changes), model(), [BRIGHT, HUE], Pictures())
+        return told[0]
+
+    def test_it_is_told_where_cuda_may_start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.told_when_chosen(tmp_path / "a", monkeypatch) is None
+        assert self.told_when_chosen(tmp_path / "b", monkeypatch, deterministic=True, device="cpu") is None
+        assert self.told_when_chosen(tmp_path / "c", monkeypatch, deterministic=True) == ":4096:8"
+
+    def test_what_the_user_says_stays(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+        monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+        assert self.told_when_chosen(tmp_path, monkeypatch, deterministic=True) == ":16:8"
+
+    def test_too_late_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+        with pytest.raises(UsageError, match=r"CUDA has started .*Fix: set CUBLAS_WORKSPACE_CONFIG=:4096:8"):
+            self.told_when_chosen(tmp_path, monkeypatch, deterministic=True, device="cuda")
+        assert not list(tmp_path.iterdir())
+
+    def test_another_workspace_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":8:8")
+        with pytest.raises(UsageError, match=r"CUBLAS_WORKSPACE_CONFIG is ':8:8'.*Allowed: :4096:8, :16:8"):
+            self.told_when_chosen(tmp_path, monkeypatch, deterministic=True)
+
+
+def test_two_processes_that_write_one_config_have_drafts_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[str] = []
+    real = Path.replace
+
+    def noted(path: Path, target: Path) -> Path:
+        drafts.append(path.name)
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    for process in (11, 12):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        train(settings(tmp_path / str(process), steps=3), model(), [BRIGHT, HUE], Pictures())
+    assert len({name for name in drafts if "config" in name}) == 2
 
 
 def test_a_resume_with_other_views_is_refused(tmp_path: Path) -> None:

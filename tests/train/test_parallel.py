@@ -17,8 +17,9 @@ from vitruvian.device import choose_compute
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.tasks.normal import cosine_loss
 from vitruvian.train import read_log, read_weights
+from vitruvian.train.checkpoint import Checkpoints, has_best
 from vitruvian.train.parallel import World, draw_apart, shard, world
-from vitruvian.train.sharded import load_sharded, sharded_steps
+from vitruvian.train.sharded import Sharded, best_step, load_sharded, sharded_steps, write_best
 
 RUN = str(Path(__file__).with_name("parallel_run.py"))
 STEPS = 50
@@ -117,6 +118,56 @@ def test_bad_examples_of_all_ranks_are_not_held_against_the_share_of_one_on_resu
     assert start(2, *words) != 0 and sharded_steps(tmp_path / "checkpoints")[-1] >= 15
     assert start(2, *(tmp_path, 30, 0, 99, 0.08)) == 0
     assert [line["bad_examples"] for line in read_log(tmp_path / "log.jsonl") if line["kind"] == "train"][-1] == 18
+
+
+def test_several_ranks_lose_no_step_to_a_failed_evaluation_and_keep_the_best(tmp_path: Path) -> None:
+    place = tmp_path / "checkpoints"
+    for _ in range(2):
+        assert start(2, tmp_path, 8, "--judge", 6) != 0
+        assert sharded_steps(place) == [3, 5, 6] and best_step(place) == 3
+    assert start(2, tmp_path, 8, "--judge", 0) == 0
+    assert [line["step"] for line in read_log(tmp_path / "log.jsonl") if line["kind"] == "evaluate"] == list(range(1, 9))
+    assert sharded_steps(place) == [3, 7, 8] and read_weights(tmp_path, best=True)
+
+
+def test_the_best_goes_by_one_name_whatever_the_number_of_ranks(tmp_path: Path) -> None:
+    place = tmp_path / "checkpoints"
+    assert start(2, tmp_path, 8, "--judge", 3) != 0 and best_step(place) == 2
+    assert start(1, tmp_path, 8, "--judge", 5) != 0 and best_step(place) == 3  # made up for by a single rank
+    (place / "best.pt").touch()  # an older one of a single rank
+    Checkpoints(place).keep_best(3)
+    assert not (place / "best.pt").exists() and has_best(tmp_path)
+    Checkpoints(place).keep_best(4)
+    assert best_step(place) is None and torch.load(place / "best.pt", weights_only=True)["step"] == 4
+    assert read_weights(tmp_path, best=True)
+    (place / "best.pt").unlink()
+    with pytest.raises(WeightsError, match="no best checkpoint"):
+        read_weights(tmp_path, best=True)
+
+
+@pytest.mark.parametrize("content", ["", "twelve", "\x00\x00"])
+def test_a_torn_record_of_the_best_is_told_and_deletes_nothing(content: str, tmp_path: Path) -> None:
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    assert best_step(place) is None
+    (place / "best.txt").write_text(content)
+    for ask in (best_step, lambda _: has_best(tmp_path), lambda _: Sharded(place, World())):
+        with pytest.raises(WeightsError, match=r"best\.txt does not say which step was the best.*Fix: write its number"):
+            ask(place)
+
+
+def test_the_record_of_the_best_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_best(tmp_path, 3)
+    real = Path.write_text
+
+    def cut(path: Path, text: str) -> int:
+        real(path, text[:0])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", cut)
+    with pytest.raises(WeightsError, match="cannot be written"):
+        Checkpoints(tmp_path).keep_best(12)
+    assert best_step(tmp_path) == 3
 
 
 def test_ranks_draw_different_dropout_and_the_same_again_on_resume() -> None:

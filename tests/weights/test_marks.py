@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from vitruvian.errors import WeightsError
 from vitruvian.model.marks import OUTPUTS, MarkNet
@@ -46,3 +49,24 @@ def test_a_damaged_file_says_so(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(content)
     with pytest.raises(WeightsError, match="Fix"):
         load_marks(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("field", ["widths", "offsets"])
+def test_a_file_without_a_field_says_so(field: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_marks(path, Marks(MarkNet((4, 6, 8, 10)).eval(), (0.0, 0.0, 0.0)), {})
+    with safe_open(path, "pt") as file:
+        told = json.loads(file.metadata()["vitruvian"])
+    for damaged in ({name: value for name, value in told.items() if name != field}, told | {field: None}, []):
+        save_file(load_file(path), path, metadata={"vitruvian": json.dumps(damaged)})
+        with pytest.raises(WeightsError, match=r"m\.safetensors: no weights of marks.*Fix"):
+            load_marks(path)
+
+
+def test_two_processes_that_write_one_file_have_drafts_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[Path] = []
+    monkeypatch.setattr("vitruvian.weights.marks.save_file", lambda _, path, **__: (drafts.append(path), path.touch()))
+    for process in (11, 12):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        save_marks(tmp_path / "m.safetensors", Marks(MarkNet((4, 6, 8, 10)), (0.0, 0.0, 0.0)), {})
+    assert drafts[0] != drafts[1] and {path.name for path in tmp_path.iterdir()} == {"m.safetensors"}

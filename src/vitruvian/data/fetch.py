@@ -8,11 +8,16 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from vitruvian.errors import InputError, UsageError
 
 PIPE = "pipe:"
+TRIES = 3  # fetches of a file that other processes delete before it is opened
+T = TypeVar("T")
 
 
 def expand(pattern: str) -> list[str]:
@@ -52,7 +57,7 @@ def fetched(url: str, cache: Path | None, keep: int | None = None) -> Path:
     if cache is None:
         raise UsageError(f"{url}: not a local file, so it needs a cache. Fix: give a folder.")
     path = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.tar"
-    if path.is_file():
+    with suppress(FileNotFoundError):  # it was never fetched, or another process has just deleted it
         os.utime(path)
         return path
     cache.mkdir(parents=True, exist_ok=True)
@@ -64,6 +69,17 @@ def fetched(url: str, cache: Path | None, keep: int | None = None) -> Path:
         temporary.unlink(missing_ok=True)
     _forget(cache, keep, path)
     return path
+
+
+def read_fetched(url: str, cache: Path | None, keep: int | None, read: Callable[[Path], T]) -> T:
+    """What `read` makes of the local file of `fetched`, which is fetched again where another process deletes it in between.
+
+    Raises what `fetched` and `read` do; FileNotFoundError for a local path that is absent, or a file deleted again and again.
+    """
+    for _ in range(TRIES - 1 if is_remote(url) else 0):
+        with suppress(FileNotFoundError):
+            return read(fetched(url, cache, keep))
+    return read(fetched(url, cache, keep))
 
 
 def _run(url: str, target: Path) -> None:
@@ -92,9 +108,13 @@ def _download(url: str, target: Path) -> None:
 
 
 def _forget(cache: Path, keep: int | None, but: Path) -> None:
-    """Delete the files that were not used for longest. Who still reads one keeps it open; others fetch it again."""
+    """Delete the files that were not used for longest. Who has one open reads on; who has only its name must fetch it again,
+    as `read_fetched` does."""
     if keep is None:
         return
-    files = sorted((p for p in cache.glob("*.tar") if p != but), key=lambda p: p.stat().st_mtime)
-    for path in files[: max(0, len(files) + 1 - max(1, keep))]:
+    used: list[tuple[float, Path]] = []
+    for path in cache.glob("*.tar"):
+        with suppress(FileNotFoundError):  # other processes tidy up too
+            used += [(path.stat().st_mtime, path)] if path != but else []
+    for _, path in sorted(used)[: max(0, len(used) + 1 - max(1, keep))]:
         path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,17 +134,21 @@ def write_gbuffer(path: Path, frame: GBuffer, compress: bool = True) -> None:
 
 
 def read_gbuffer(path: Path) -> GBuffer:
-    """Read one frame; a damaged file is an InputError that names it."""
+    """Read one frame. InputError for a damaged file, one without a field, or one of another format, by name."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             raw = {name: data[name] for name in data.files}
         meta = json.loads(raw["meta"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if meta["format"] != FORMAT:
+            raise InputError(f"{path} has format {meta['format']}, this version reads {FORMAT}. Generate the set again.")
+        return _frame(raw, meta)
+    except (OSError, LookupError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
-            f"{path} is not a readable G-buffer ({error}). Delete it and run the same synth command again."
+            f"{path} is not a readable G-buffer ({error!r}). Delete it and run the same synth command again."
         ) from error
-    if meta["format"] != FORMAT:
-        raise InputError(f"{path} has format {meta['format']}, this version reads {FORMAT}. Generate the set again.")
+
+
+def _frame(raw: Mapping[str, Array], meta: Mapping[str, Any]) -> GBuffer:
     inside = raw["person"] > 0
     people = tuple(
         SynthPerson(np.array(p["box"], np.float32), raw["wholebody133"][i], raw["sapiens308"][i], p["info"])

@@ -104,8 +104,19 @@ def _stack_targets(targets: tuple[Target, ...], keys: tuple[str, ...]) -> dict[s
     }
 
 
-def _report_to_stderr(text: str) -> None:
+def to_stderr(text: str) -> None:
+    """A report that is read while the run goes on."""
     print(text, file=sys.stderr, flush=True)
+
+
+def check_bad(bad: int, seen: int, max_bad: float, what: str = "examples", last: str = "") -> None:
+    """InputError where more than the share `max_bad` of what was seen is bad; `BAD_ALLOWANCE` of them always may be.
+
+    last: what is wrong with the last one.
+    """
+    if bad > max(BAD_ALLOWANCE, max_bad * seen):
+        told = f"; the last: {last}" if last else ""
+        raise InputError(f"{bad} of {seen} {what} are bad, more than the {max_bad:.1%} allowed{told}")
 
 
 @dataclass
@@ -129,7 +140,7 @@ class Loader:
     shuffle: bool = True
     max_bad: float = 0.01
     start_method: str = "forkserver"
-    report: Report = _report_to_stderr
+    report: Report = to_stderr
     bad: int = 0
     rank: int = 0
     ranks: int = 1
@@ -181,9 +192,7 @@ class Loader:
             self.report(f"bad example replaced by the next: {text}")
         if raw.image is None:
             raise InputError(f"{ATTEMPTS} examples in a row cannot be used; the last: {raw.bad[-1]}")
-        if self.bad > max(BAD_ALLOWANCE, self.max_bad * seen):
-            last = f"; the last: {raw.bad[-1]}" if raw.bad else ""
-            raise InputError(f"{self.bad} of {seen} examples are bad, more than the {self.max_bad:.1%} allowed{last}")
+        check_bad(self.bad, seen, self.max_bad, last=raw.bad[-1] if raw.bad else "")
 
     def _to_batch(self, raw: _Raw) -> Batch:
         image = cast(Tensor, raw.image).to(self.device, non_blocking=True).permute(0, 3, 1, 2)

@@ -5,7 +5,7 @@
     FOLDER/depths/STEM.npy      (H, W), or STEM.exr, or STEM.png of 16 bit
     FOLDER/normals/STEM.npy     (H, W, 3), or STEM.exr, or STEM.png of 8 or 16 bit
 
-What the numbers are is stated, never guessed: metres in a step of a 16-bit depth, axes of normals.
+What the numbers are is stated, never guessed: metres in a step of a depth of whole numbers, axes of normals.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import cv2
 import numpy as np
 
 from vitruvian.data.exr import read_exr
-from vitruvian.data.images import PICTURES, check_size, read_first_channel, read_image
+from vitruvian.data.images import PICTURES, by_stem, check_size, decoding, read_first_channel, read_image
 from vitruvian.errors import InputError, UsageError
 from vitruvian.geometry import AXES
 from vitruvian.types import Array, ImageRecord, Sample
 
 ENDINGS = (".npy", ".exr", ".png")
 DEPTH_CHANNELS = (("Y",), ("Z",), ("R",), ("V",))  # of an EXR, the first that is there
+NO_UNIT = (
+    "whole numbers, and depth_unit is not stated. Fix: say it in the TOML of the source (0.001 for millimetres, 1 for metres)."
+)
 WORDS = {"right": (0, 1), "left": (0, -1), "down": (1, 1), "up": (1, -1), "forward": (2, 1), "back": (2, -1)}
 NORMAL_CHANNELS = (("R", "G", "B"), ("X", "Y", "Z"))
 
@@ -32,11 +35,12 @@ NORMAL_CHANNELS = (("R", "G", "B"), ("X", "Y", "Z"))
 @dataclass(frozen=True)
 class Maps:
     """A folder as in the head of this module. depth_unit: metres in a step of the depth files, 1 for files of floats where it
-    is left out; needed for PNG. normal_frame: where the three channels of normals point to, such as "left up back", or camera
-    ("right down forward"), opengl ("right up back"), directx ("right down back"); needed for normals.
+    is left out; needed for whole numbers (PNG, and npy of integers). normal_frame: where the three channels of normals point
+    to, such as "left up back", or camera ("right down forward"), opengl ("right up back"), directx ("right down back"); needed
+    for normals.
 
-    Depth of 0 or less, NaN or infinite is unknown (NaN), and so is all that lies outside the mask; a map with nothing known
-    is a bad one. Normals come back as unit vectors in camera axes.
+    Pictures that share a stem are left out. Depth of 0 or less, NaN or infinite is unknown (NaN), and so is all that lies
+    outside the mask; a map with nothing known is a bad one. Normals come back as unit vectors in camera axes.
     """
 
     folder: Path
@@ -53,13 +57,14 @@ class Maps:
         kinds = tuple(kind for kind in ("masks", "depths", "normals") if (self.folder / kind).is_dir())
         if not kinds:
             raise UsageError(f"{self.folder} has neither masks/ nor depths/ nor normals/ beside its images/.")
-        files = tuple(p for p in sorted(images.iterdir()) if p.suffix.lower() in PICTURES and not p.name.startswith("."))
-        if not files:
-            raise InputError(f"{images} has no pictures ({', '.join(PICTURES)}).")
+        found = [p for p in images.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
+        pictures, doubled = by_stem(found)
+        if not pictures:
+            raise InputError(doubled[0] if doubled else f"{images} has no pictures ({', '.join(PICTURES)}).")
         self._check_statements(kinds)
-        object.__setattr__(self, "files", files)
+        object.__setattr__(self, "files", tuple(pictures.values()))
         object.__setattr__(self, "kinds", kinds)
-        object.__setattr__(self, "problems", tuple(self._without_picture({p.stem for p in files})))
+        object.__setattr__(self, "problems", (*doubled, *self._without_picture({p.stem for p in found})))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -102,9 +107,8 @@ class Maps:
             raise UsageError(f"{told}. Fix: say it in the TOML of the source.")
         if self.depth_unit is not None and not 0 < self.depth_unit < float("inf"):
             raise UsageError(f"depth_unit is {self.depth_unit}. Allowed: metres in a step, a number above 0.")
-        if "depths" in kinds and self.depth_unit is None and any((self.folder / "depths").glob("*.png")):
-            told = f"{self.folder / 'depths'}: depth_unit is not stated, and its PNG files hold whole numbers"
-            raise UsageError(f"{told}. Fix: say it in the TOML of the source (0.001 for millimetres).")
+        if "depths" in kinds and self.depth_unit is None and (told := _whole_numbers(self.folder / "depths")):
+            raise UsageError(f"{told} {NO_UNIT}")
 
     def _without_picture(self, stems: set[str]) -> Iterator[str]:
         for kind in self.kinds:
@@ -135,6 +139,8 @@ class Maps:
             return None
         path = self._file("depths", picture)
         raw = check_size(read_plane(path), size, path, picture)
+        if self.depth_unit is None and raw.dtype.kind in "iu":
+            raise InputError(f"{path}: {raw.dtype} means {NO_UNIT}")
         depth = raw.astype(np.float32) * np.float32(1.0 if self.depth_unit is None else self.depth_unit)
         depth[~(np.isfinite(depth) & (depth > 0))] = np.nan
         if mask is not None:
@@ -191,7 +197,8 @@ def read_plane(path: Path) -> Array:
 def read_vectors(path: Path) -> Array:
     """(H, W, 3) float32 of a normal file, x, y, z in its own axes; of a PNG 0..255 (or 65535) is -1..1, and 0, 0, 0 nothing."""
     if path.suffix.lower() == ".png":
-        raw: Array | None = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        with decoding(str(path)):
+            raw: Array | None = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if raw is None or raw.ndim != 3 or raw.shape[2] < 3:
             raise InputError(f"{path}: not a picture of three channels, or damaged. Fix: write it again.")
         whole = raw[..., 2::-1]
@@ -202,6 +209,18 @@ def read_vectors(path: Path) -> Array:
     if values.ndim != 3 or values.shape[2] != 3:
         raise InputError(f"{path}: shape {values.shape}. Allowed: (H, W, 3).")
     return values.astype(np.float32)
+
+
+def _whole_numbers(folder: Path) -> str:
+    """Which files of depth hold whole numbers, "" if none does. Of .npy only the first is looked into; others when read."""
+    if any(folder.glob("*.png")):
+        return f"{folder}: its PNG files hold"
+    first = min(folder.glob("*.npy"), default=None)
+    try:
+        kind = None if first is None else np.load(first, mmap_mode="r", allow_pickle=False).dtype
+    except (OSError, ValueError, EOFError):
+        return ""  # a damaged file speaks up when it is read
+    return f"{first}: {kind} means" if kind is not None and kind.kind in "iu" else ""
 
 
 def _npy(path: Path) -> Array:

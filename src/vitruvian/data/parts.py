@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvian.data.images import PICTURES, check_size, read_ids, read_image
+from vitruvian.data.images import PICTURES, by_stem, check_size, read_ids, read_image
 from vitruvian.errors import InputError, UsageError
 from vitruvian.types import IGNORE, Array, ImageRecord, Sample
 from vitruvian.vocab import class_map, class_set
@@ -16,7 +16,8 @@ from vitruvian.vocab import class_map, class_set
 
 @dataclass(frozen=True)
 class Parts:
-    """Pictures STEM.jpg of one folder and masks STEM{suffix}.png of one (perhaps the same), matched by their stems.
+    """Pictures STEM.jpg of one folder and masks STEM{suffix}.png of one (perhaps the same), matched by their stems;
+    pictures that share one are left out.
 
     The numbers of the masks are those of `classes` (a class set, by name or TOML file), or of `mapping` (a class map, by name
     or file), which says what each becomes; a number that neither knows makes the picture a bad one. people: folder of masks
@@ -39,17 +40,18 @@ class Parts:
         for folder in (self.images, self.masks, *([self.people] if self.people else [])):
             if not folder.is_dir():
                 raise UsageError(f"{folder} is not a folder. Allowed: a folder of pictures, and one of masks.")
-        pictures = {p.stem: p for p in sorted(self.images.iterdir()) if p.suffix.lower() in PICTURES}
+        apart = self.images != self.masks
+        found = [p for p in self.images.iterdir() if p.suffix.lower() in PICTURES and (apart or p.suffix != ".png")]
+        pictures, doubled = by_stem(found)
         masks = {p.name.removesuffix(f"{self.suffix}.png") for p in self.masks.glob(f"*{self.suffix}.png")}
-        if self.images == self.masks:
-            pictures = {stem: p for stem, p in pictures.items() if p.suffix != ".png"}
         files = tuple(p for stem, p in pictures.items() if stem in masks)
         if not files:
-            raise InputError(f"{self.masks} has no STEM{self.suffix}.png for a picture of {self.images}.")
+            told = f"{self.masks} has no STEM{self.suffix}.png for a picture of {self.images}."
+            raise InputError(doubled[0] if doubled else told)
         known, name = self._numbers()
         put = object.__setattr__
         put(self, "files", files)
-        put(self, "problems", tuple(self._unmatched(set(pictures), masks)))
+        put(self, "problems", (*doubled, *self._unmatched({p.stem for p in found}, masks)))
         put(self, "_table", tuple(int(v) for v in known))
         put(self, "class_set", name)
 

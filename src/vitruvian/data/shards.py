@@ -12,12 +12,12 @@ import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vitruvian.data.fetch import expand, fetched, is_remote
+from vitruvian.data.fetch import expand, is_remote, read_fetched
 from vitruvian.data.images import PICTURES, decode_image
 from vitruvian.data.sources import whole_picture
 from vitruvian.errors import InputError, UsageError
@@ -100,19 +100,21 @@ class Shards:
             raise IndexError(number)
         shard = bisect.bisect_right(self._ends, number)
         url, place = self.urls[shard], number - (self._ends[shard - 1] if shard else 0)
-        path = fetched(url, self.cache, self.keep)
         try:
-            status = path.stat()
-            members, _ = _members(path, status.st_size, status.st_mtime_ns)
-            member = members[place]
-            with path.open("rb") as file:
-                file.seek(member.start)
-                return file.read(member.size), f"{url}/{member.key}"
+            return read_fetched(url, self.cache, self.keep, partial(self._picture, shard, place))
         except OSError as error:
             raise InputError(f"{url}: cannot be read ({error.strerror}). Fix: check the shard.") from error
-        except IndexError as error:
+
+    def _picture(self, shard: int, place: int, path: Path) -> tuple[bytes, str]:
+        status, url = path.stat(), self.urls[shard]
+        members, _ = _members(path, status.st_size, status.st_mtime_ns)
+        if place >= len(members):
             told = f"{len(members)} pictures, but {self.groups[shard]} when it was counted"
-            raise InputError(f"{url}: {told}. Fix: start the run anew.") from error
+            raise InputError(f"{url}: {told}. Fix: start the run anew.")
+        member = members[place]
+        with path.open("rb") as file:
+            file.seek(member.start)
+            return file.read(member.size), f"{url}/{member.key}"
 
 
 def scan(path: Path) -> tuple[tuple[Member, ...], str]:
@@ -166,13 +168,15 @@ def _members(path: Path, _size: int, _changed: int) -> tuple[tuple[Member, ...],
 
 
 def _counted(urls: Sequence[str], cache: Path | None, keep: int | None) -> list[dict[str, Any]]:
-    """Of every shard how many pictures it has and what is wrong with it; from the cache where that knows them."""
+    """Of every shard how many pictures it has and what is wrong with it; from the cache where that knows them. What could not
+    be read is not kept there: it may be only for now."""
     known = _read_index(cache)
     out = [_count(url, known.get(url), cache, keep) for url in urls]
-    if cache is not None and any(known.get(url) != entry for url, entry in zip(urls, out, strict=True)):
+    read = {url: entry for url, entry in zip(urls, out, strict=True) if entry["file"]}
+    if cache is not None and any(known.get(url) != entry for url, entry in read.items()):
         cache.mkdir(parents=True, exist_ok=True)
         temporary = cache / f".{INDEX}.{os.getpid()}.tmp"
-        temporary.write_text(json.dumps(known | dict(zip(urls, out, strict=True)), indent=0))
+        temporary.write_text(json.dumps(known | read, indent=0))
         temporary.replace(cache / INDEX)
     return out
 
@@ -181,13 +185,16 @@ def _count(url: str, known: dict[str, Any] | None, cache: Path | None, keep: int
     if known is not None and (is_remote(url) or known["file"] == _state(Path(url.removeprefix("file://")))):
         return known
     try:
-        path = fetched(url, cache, keep)
-        members, problem = scan(path)
-        return {"pictures": len(members), "problem": problem, "file": _state(path)}
+        return read_fetched(url, cache, keep, _counts)
     except InputError as error:
         return {"pictures": 0, "problem": str(error).removeprefix(f"{url}: "), "file": []}
     except OSError as error:
         return {"pictures": 0, "problem": f"cannot be read ({error.strerror})", "file": []}
+
+
+def _counts(path: Path) -> dict[str, Any]:
+    members, problem = scan(path)
+    return {"pictures": len(members), "problem": problem, "file": _state(path)}
 
 
 def _state(path: Path) -> list[int]:
@@ -204,6 +211,6 @@ def _read_index(cache: Path | None) -> dict[str, dict[str, Any]]:
         return {}
     try:
         found = json.loads((cache / INDEX).read_text())
-        return {url: entry for url, entry in found.items() if {"pictures", "problem", "file"} <= set(entry)}
+        return {url: entry for url, entry in found.items() if {"pictures", "problem", "file"} <= set(entry) and entry["file"]}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{cache / INDEX}: damaged ({error}). Fix: delete it; the shards are counted anew.") from error

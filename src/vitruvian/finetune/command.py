@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -10,8 +11,8 @@ import torch
 
 from vitruvian import weights
 from vitruvian.data.augment import Backdrops
-from vitruvian.device import Device, choose_compute
-from vitruvian.errors import UsageError
+from vitruvian.device import Compute, Device, choose_compute
+from vitruvian.errors import UsageError, counted
 from vitruvian.finetune.config import Facts, FinetuneConfig, Words, config_of
 from vitruvian.finetune.network import begin_with, new_model, spec_of, tasks_of, trained_numbers, with_labels
 from vitruvian.finetune.recipe import Recipe, read_recipe
@@ -20,10 +21,11 @@ from vitruvian.finetune.views import Labelled, Lessons, open_labelled
 from vitruvian.model import Model, build
 from vitruvian.model.lora import merged
 from vitruvian.synth.appearance.backgrounds import PACKAGED as PERSON_FREE
-from vitruvian.train import read_log, read_weights, train
+from vitruvian.tasks.base import Task
+from vitruvian.train import read_weights, train
 from vitruvian.train.checkpoint import has_best
 from vitruvian.train.parallel import world
-from vitruvian.train.run import Run, check_export, last_step, read_run
+from vitruvian.train.run import Run, check_export, last_step, read_run, tell_bad
 from vitruvian.types import ModelSpec
 from vitruvian.vocab import define, definition
 
@@ -67,16 +69,22 @@ def finetune(
     model, changes = new_model(spec, told, begin)
     if world().first:
         _tell(config, told, model, labelled, [f"{init}: {change}" for change in (*left_out, *changes)])
-    validate = Validation(judged, tasks, spec, choose_compute(device, told.dtype)) if judged else None
+    validate = _validation(judged, tasks, spec, choose_compute(device, told.dtype), config.max_bad) if judged else None
     backdrops = Backdrops(backgrounds or PERSON_FREE) if told.augment.background else None
     lessons = Lessons(labelled, tasks, spec, told.augment, backdrops, facts.definitions)
     result = train(config, model, tasks, lessons, validate)
     if not world().first:
         return 0 if result.finished else 1
-    _tell_bad(out)
+    tell_bad(out, "a sample")
     if not result.finished:
         return 1
     return _export(out, export_to or out / MODEL)
+
+
+def _validation(judged: Labelled, tasks: Sequence[Task], spec: ModelSpec, compute: Compute, max_bad: float) -> Validation:
+    """Of several processes, which all see the same, the first one tells what is bad."""
+    found = Validation(judged, tasks, spec, compute, max_bad)
+    return found if world().first else replace(found, report=lambda _: None)
 
 
 def _check_labels(spec: ModelSpec, labelled: Labelled, judged: Labelled | None) -> None:
@@ -103,21 +111,16 @@ def _tell(config: FinetuneConfig, recipe: Recipe, model: Model, labelled: Labell
     spec = model.spec
     learning, numbers = trained_numbers(model)
     heads = ", ".join(head.task + (f" ({head.out} of {head.vocabulary})" if head.vocabulary else "") for head in spec.heads)
-    print(f"{labelled.samples:,} samples; {spec.name}: {heads}")
+    print(f"{counted(labelled.samples, 'sample')}; {spec.name}: {heads}")
     for change in changes:
         print(change)
     learns = f"{learning / 1e6:,.1f} M of {numbers / 1e6:,.1f} M parameters learn"
     print(f"{spec.size[0]}x{spec.size[1]} px, photos as {spec.fit}; {learns}")
     passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
     epochs = config.steps * config.global_batch / labelled.samples
-    print(f"{config.steps:,} steps of {config.global_batch:,} samples{passes}: {epochs:,.1f} epochs")
-    print(f"learning rate {config.lr:g}, x {recipe.layer_decay:g} a block; {config.warmup:,} steps of warm-up", flush=True)
-
-
-def _tell_bad(folder: Path) -> None:
-    bad = [line["bad_examples"] for line in read_log(folder / "log.jsonl") if "bad_examples" in line]
-    if bad and bad[-1]:
-        print(f"{bad[-1]:,} times a sample could not be used (named above) and the next one was taken")
+    print(f"{counted(config.steps, 'step')} of {counted(config.global_batch, 'sample')}{passes}: {epochs:,.1f} epochs")
+    warmup = counted(config.warmup, "step")
+    print(f"learning rate {config.lr:g}, x {recipe.layer_decay:g} a block; {warmup} of warm-up", flush=True)
 
 
 def _export(folder: Path, place: Path) -> int:
@@ -134,7 +137,7 @@ def _export(folder: Path, place: Path) -> int:
     model, best = cast(Model, build(run.spec)), wanted is not None and has_best(folder)
     model.load_state_dict(merged(read_weights(folder, best=best)))
     weights.save(place, model, provenance=_provenance(run, folder), run=run.digest, dtype=torch.float32, verify=True)
-    which = f"best by {wanted}" if best else f"after {last_step(folder):,} steps"
+    which = f"best by {wanted}" if best else f"after {counted(last_step(folder), 'step')}"
     which += f", not the best: no evaluation has had a finite {wanted}" if wanted and not best else ""
     tasks = ", ".join(head.task for head in run.spec.heads)
     print(f"model ({tasks}), {which} -> {place}")

@@ -24,8 +24,8 @@ from vitruvian.weights.card import words_of
 RANDOM = "random:"  # before a size: a backbone that has learned nothing
 SIZE = (1024, 768)  # of the official input, (H, W)
 SIGMA = 6.0 / 1024  # officially: of the points' maps, in their pixels, against the input's height
-PADDING = 2  # officially of the patches, in px, where these tasks are learned; 0 for parts and depth
-SHIFTED = frozenset({"pose", "normal"})
+PADDING = 2  # officially of the patches, in px, where these tasks or these 20 parts are learned; 0 for 28 parts and depth
+SHIFTED = frozenset({"pose", "normal", "lip20", "cihp20"})
 LAST = "final"  # layer of a head: its rows are the words of the vocabulary
 DEFAULTS = {"pose": "coco17", "seg": "body28"}
 
@@ -95,7 +95,7 @@ def spec_of(recipe: Recipe, begin: Begin) -> ModelSpec:
     if begin.heads and recipe.size:
         spec = replace(spec, sigma=spec.sigma * recipe.size[0] / _bare(begin).size[0])
     elif not begin.heads:
-        shifted = spec.stem == "patch" and not SHIFTED.isdisjoint(names)
+        shifted = spec.stem == "patch" and not SHIFTED.isdisjoint({*names, _words("seg", recipe, begin)})
         spec = replace(spec, sigma=SIGMA * spec.size[0], padding=PADDING if shifted else 0)
     spec = replace(spec, fit=_fit(recipe, begin, names))
     return spec.with_heads(*(_head(name, recipe, begin, spec) for name in names))
@@ -129,7 +129,7 @@ def _head(name: str, recipe: Recipe, begin: Begin, spec: ModelSpec) -> HeadSpec:
     like = next((head for head in begin.heads if head.task == name), begin.heads[0] if begin.heads else None)
     if recipe.heads == "official" or like is None:
         return official
-    options = dict(like.options)
+    options = {name: value for name, value in like.options.items() if name != "axes"}  # labels are in camera axes
     if like.task != name:
         options = {"activation": "softmax"} if name == "pose" and like.kind == "shuffle" else {}
     return replace(official, upsample=like.upsample, conv=like.conv, kind=like.kind, options=options)

@@ -101,26 +101,26 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if found := fault(self, RULES):
-            raise UsageError(f"recipe: {found}")
+            raise UsageError(found)
         if self.batch % self.accumulate:
             told = f"a batch of {self.batch} cannot be done in {self.accumulate} equal passes"
             raise UsageError(f"{told}. Fix: another --accumulate.")
         if self.schedule == "step" and not self.milestones:
-            raise UsageError("recipe: schedule 'step' needs milestones, shares of the run such as [0.81, 0.95].")
+            raise UsageError("schedule 'step' needs milestones, shares of the run such as [0.81, 0.95].")
         if self.epochs and self.steps:
-            raise UsageError("recipe: both epochs and steps. Allowed: one of them.")
+            raise UsageError("both epochs and steps are given. Allowed: one of them.")
 
     def per_epoch(self, examples: int) -> int:
         """Steps of one pass over so many examples, the last one begun counting whole."""
         return -(-examples // self.batch)
 
     def total(self, examples: int) -> int:
-        """Steps of the run. UsageError where nothing says how long it is."""
+        """Steps of the run, as many as see all examples `epochs` times. UsageError where nothing says how long it is."""
         if self.steps is None and self.epochs is None:
             raise UsageError(
                 f"neither epochs nor steps given. Fix: --epochs N, or --recipe with one of {', '.join(recipe_names())}."
             )
-        return self.steps or (self.epochs or 0) * self.per_epoch(examples)
+        return self.steps or -(-(self.epochs or 0) * examples // self.batch)
 
     def warm(self, steps: int) -> int:
         """Steps of warm-up in a run of so many. UsageError for more than there are."""

@@ -24,7 +24,7 @@ from vitruvian.geometry import warp, warp_area
 from vitruvian.tasks.base import Task
 from vitruvian.types import Array, Crop, ModelSpec, Sample
 
-TRIES = 20  # samples drawn for one that teaches something
+TRIES = 1000  # samples drawn for one that teaches something
 
 
 @dataclass(frozen=True)

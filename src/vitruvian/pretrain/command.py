@@ -8,15 +8,16 @@ from typing import Any, Literal
 
 from vitruvian import weights
 from vitruvian.device import Device
+from vitruvian.errors import counted
 from vitruvian.pretrain.config import PretrainConfig, Words, config_of
 from vitruvian.pretrain.examples import Crops
 from vitruvian.pretrain.network import export, new_model, spec_of
 from vitruvian.pretrain.recipe import LR_BATCH, read_recipe
 from vitruvian.pretrain.sources import open_photos
 from vitruvian.tasks.mae import Mae
-from vitruvian.train import read_log, train
+from vitruvian.train import train
 from vitruvian.train.parallel import world
-from vitruvian.train.run import check_export, last_step
+from vitruvian.train.run import check_export, last_step, tell_bad
 from vitruvian.types import ModelSpec
 
 ENCODER = "encoder.safetensors"
@@ -57,7 +58,7 @@ def pretrain(
     result = train(config, model, [Mae()], crops)
     if not world().first:
         return 0 if result.finished else 1
-    _tell_bad(out)
+    tell_bad(out, "a photo")
     if not result.finished:
         return 1
     return _export(out, export_to or out / ENCODER)
@@ -66,24 +67,18 @@ def pretrain(
 def _tell(config: PretrainConfig, spec: ModelSpec, photos: int, parameters: int, changes: Sequence[str]) -> None:
     """What will be done, before it is."""
     hidden = float(spec.heads[0].options["mask_ratio"])
-    print(f"{photos:,} photos; {spec.name}: {parameters / 1e6:,.1f} M parameters with the decoder")
+    print(f"{counted(photos, 'photo')}; {spec.name}: {parameters / 1e6:,.1f} M parameters with the decoder")
     for change in changes:
         print(f"{config.init}: {change}")
     print(f"{spec.size[0]}x{spec.size[1]} px, {spec.grid[0] * spec.grid[1]:,} patches a photo, {hidden:.0%} of them hidden")
     passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
-    print(f"{config.steps:,} steps of {config.global_batch:,} photos{passes}: {config.tokens:.3g} tokens")
-    print(f"learning rate {config.base_lr:g} x {config.global_batch:,} / {LR_BATCH} = {config.lr:.4g}, {config.warmup:,} steps"
-          " of warm-up, then a cosine to 0", flush=True)  # fmt: skip
-
-
-def _tell_bad(folder: Path) -> None:
-    bad = [line["bad_examples"] for line in read_log(folder / "log.jsonl") if "bad_examples" in line]
-    if bad and bad[-1]:
-        print(f"{bad[-1]:,} times a photo could not be used (named above) and the next one was taken")
+    print(f"{counted(config.steps, 'step')} of {counted(config.global_batch, 'photo')}{passes}: {config.tokens:.3g} tokens")
+    warmup = f"{counted(config.warmup, 'step')} of warm-up, then a cosine to 0"
+    print(f"learning rate {config.base_lr:g} x {config.global_batch:,} / {LR_BATCH} = {config.lr:.4g}, {warmup}", flush=True)
 
 
 def _export(folder: Path, place: Path) -> int:
     step = last_step(folder)
     count = export(folder, place)
-    print(f"encoder after {step:,} steps, {count / 1e6:,.1f} M parameters, float32 -> {place}")
+    print(f"encoder after {counted(step, 'step')}, {count / 1e6:,.1f} M parameters, float32 -> {place}")
     return 0

@@ -79,7 +79,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if found := fault(self, RULES):
-            raise UsageError(f"recipe: {found}")
+            raise UsageError(found)
         if self.size is not None and self.size not in ARCHITECTURES:
             raise unknown_name("size", self.size, ARCHITECTURES)
         if self.resolution % PATCH:

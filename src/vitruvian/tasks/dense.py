@@ -40,9 +40,13 @@ def maps_on_crops(values: Tensor, crops: Sequence[Crop]) -> list[Array]:
 
 
 def crop_rotation(crop: Crop) -> Array:
-    """(2, 2) float64: turns image-plane vectors of the source into those of the crop; resizing is left out, a mirror not."""
-    linear = crop.matrix[:, :2]
-    rotation: Array = linear / np.linalg.norm(linear, axis=1, keepdims=True)
+    """(2, 2) float64: turns image-plane vectors of the source into those of the crop; resizing is left out, a mirror not.
+
+    The orthogonal part of the matrix (its polar factor): the turn itself, whether the picture was stretched before it, as a
+    window of a photo is, or after it, as a person's box is.
+    """
+    left, _, right = np.linalg.svd(crop.matrix[:, :2])
+    rotation: Array = left @ right
     return np.diag([-1.0, 1.0]) @ rotation if crop.flipped else rotation
 
 

@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.tasks.base import Objective
 from vitruvian.train.config import FREE, TrainConfig
-from vitruvian.train.sharded import best_step, not_written, read_tensors, sharded_steps
+from vitruvian.train.sharded import BEST, BEST_ALONE, best_step, not_written, read_tensors, sharded_steps, write_best
 
 FORMAT = 2  # since 2 the optimiser's state goes by parameter names
 _NAME = re.compile(r"step-(\d+)\.pt")
-_BEST = "best.pt"
 _DAMAGE = (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
@@ -45,8 +44,8 @@ class Checkpoints:
         """Where the checkpoint after `step` steps lies."""
         return self.folder / f"step-{step:08d}.pt"
 
-    def write(self, step: int, state: Mapping[str, Any], best: bool = False) -> Path:
-        """Save the state after `step` steps, then drop the oldest; `best` keeps it under that name too.
+    def write(self, step: int, state: Mapping[str, Any]) -> Path:
+        """Save the state after `step` steps, then drop the oldest.
 
         WeightsError where it cannot be written, on a full disk say: those before it stay.
         """
@@ -54,8 +53,6 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write({"format": FORMAT, "step": step, **state}, path)
-            if best:
-                self._link_best(path)
         except (OSError, RuntimeError) as error:
             path.with_name(f"{path.name}.tmp").unlink(missing_ok=True)
             raise not_written(path, error, max(self.steps(), default=0)) from error
@@ -64,6 +61,21 @@ class Checkpoints:
         for abandoned in self.folder.glob("*.tmp"):  # left by a kill in the middle of a write
             abandoned.unlink()
         return path
+
+    def keep_best(self, step: int) -> None:
+        """Keep the checkpoint after `step` steps as the best, whether a single rank has written it or several have.
+
+        WeightsError where that cannot be written.
+        """
+        path = self.path(step)
+        try:
+            if path.is_file():
+                self._link_best(path)
+                (self.folder / BEST).unlink(missing_ok=True)
+            else:
+                write_best(self.folder, step)
+        except OSError as error:
+            raise not_written(self.folder / BEST_ALONE, error, max(self.steps(), default=0)) from error
 
     def latest(self) -> dict[str, Any] | None:
         """The newest readable checkpoint; one that is damaged is reported and passed over. None where there are none."""
@@ -78,13 +90,13 @@ class Checkpoints:
         return None
 
     def _link_best(self, path: Path) -> None:
-        temporary = self.folder / f"{_BEST}.tmp"
+        temporary = self.folder / f"{BEST_ALONE}.tmp"
         temporary.unlink(missing_ok=True)
         try:
             os.link(path, temporary)
         except OSError:  # a file system without hard links
             shutil.copyfile(path, temporary)
-        temporary.replace(self.folder / _BEST)
+        temporary.replace(self.folder / BEST_ALONE)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -102,13 +114,13 @@ def read_weights(folder: Path, best: bool = False, average: bool = True) -> dict
     """The weights of a run's folder: the last or the best checkpoint's, averaged ones where the run kept an average; of several
     ranks put together."""
     checkpoints = Checkpoints(folder / "checkpoints")
-    if steps := sharded_steps(checkpoints.folder):
-        step = best_step(checkpoints.folder) if best else steps[-1]
-        if step is None:
-            raise WeightsError(f"{folder} has kept no best checkpoint")
-        if best or step >= max(checkpoints.steps(), default=0):
-            return read_tensors(checkpoints.folder, step, ("average", "model") if average else ("model",))
-    state = read(checkpoints.folder / _BEST) if best else checkpoints.latest()
+    place = checkpoints.folder
+    if best and not has_best(folder):
+        raise WeightsError(f"{folder} has kept no best checkpoint")
+    step = best_step(place) if best else max(sharded_steps(place), default=None)
+    if step is not None and (best or step >= max(checkpoints.steps(), default=0)):
+        return read_tensors(place, step, ("average", "model") if average else ("model",))
+    state = read(place / BEST_ALONE) if best else checkpoints.latest()
     if state is None:
         raise WeightsError(f"{folder} has no checkpoint yet")
     return cast(dict[str, Tensor], state["average"] if average and state["average"] is not None else state["model"])
@@ -117,7 +129,7 @@ def read_weights(folder: Path, best: bool = False, average: bool = True) -> dict
 def has_best(folder: Path) -> bool:
     """Whether a run has kept a best checkpoint: one of an evaluation whose figure was finite."""
     place = folder / "checkpoints"
-    return (place / _BEST).is_file() or best_step(place) is not None
+    return (place / BEST_ALONE).is_file() or best_step(place) is not None
 
 
 def _write(state: Mapping[str, Any], path: Path) -> None:

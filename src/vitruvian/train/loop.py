@@ -1,9 +1,10 @@
-"""The training loop: one device, any tasks on one backbone; pretraining is a task like the others."""
+"""The training loop: any tasks on one backbone, in one process or several; pretraining is a task like the others."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import signal
 import time
@@ -22,7 +23,7 @@ from vitruvian.data.loader import Examples, Loader
 from vitruvian.device import Compute, choose_compute
 from vitruvian.errors import UsageError, VitruvianError, unknown_name
 from vitruvian.machine import Peak, best_flops
-from vitruvian.model.cost import operations, parameters
+from vitruvian.model.cost import operations
 from vitruvian.tasks.base import Objective
 from vitruvian.tasks.reduce import total
 from vitruvian.train.checkpoint import (
@@ -36,7 +37,7 @@ from vitruvian.train.checkpoint import (
     set_random_state,
 )
 from vitruvian.train.config import TrainConfig
-from vitruvian.train.log import Clock, RunLog
+from vitruvian.train.log import Clock, RunLog, read_log
 from vitruvian.train.memory import check_memory
 from vitruvian.train.optim import Average, adamw, set_learning_rate
 from vitruvian.train.parallel import World, any_rank, draw_apart, joined, shard, whole
@@ -44,6 +45,7 @@ from vitruvian.train.sharded import Sharded, load_sharded, put_tensors, sharded_
 from vitruvian.train.step import Losses, keep_freed_memory
 from vitruvian.types import Batch
 
+WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")  # with which cuBLAS gives the same sums each time
 Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
 
 
@@ -68,9 +70,23 @@ def train(
     SIGTERM write a checkpoint and return with `finished` False. Killed in any way, the same call goes on from the last
     checkpoint with equal losses (same machine, threads and versions; elsewhere up to rounding).
     """
+    if config.deterministic and config.device in ("auto", "cuda"):
+        _fix_workspace()
     compute = choose_compute(config.device, config.dtype)
     with joined(compute.device) as place:
         return _Run(config, model, tasks, examples, evaluate, compute, place).go()
+
+
+def _fix_workspace() -> None:
+    """Tell cuBLAS to give the same sums each time, which it asks for when CUDA starts. UsageError where that is too late."""
+    given = os.environ.get(WORKSPACE)
+    if given is not None and given not in WORKSPACES:
+        told = f"{WORKSPACE} is {given!r}, with which deterministic=True is not to be had on CUDA"
+        raise UsageError(f"{told}. Allowed: {', '.join(WORKSPACES)}. Fix: set it so, or leave it out.")
+    if given is None and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        told = f"deterministic=True, but CUDA has started without {WORKSPACE}"
+        raise UsageError(f"{told}. Fix: set {WORKSPACE}={WORKSPACES[0]} before Python starts.")
+    os.environ[WORKSPACE] = given or WORKSPACES[0]
 
 
 class _Run:
@@ -98,7 +114,7 @@ class _Run:
         spec = cast(Any, model).spec
         cast(Any, model).backbone.checkpointing = config.checkpointing
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        held, average = 4 * parameters(spec), config.ema is not None
+        held, average = _bytes_on(self.device, model), config.ema is not None
         self.memory = check_memory(spec, compute, config.batch, place.ranks, average, config.checkpointing, held, trained)
         self.work = 3 * operations(spec)  # of one example, forward and backward
         self.model = model.to(self.device).train()
@@ -135,6 +151,7 @@ class _Run:
             log.tell(f"training on {self.compute}{together}, threads: {torch.get_num_threads()}; about {self.memory} a process")
             for text in self.early_notices:
                 log.notice(text)
+            self._judge_again()
             self._loop(stop)
             if stop and self.place.first:
                 log.notice(f"{stop[0]}: stopped after step {self.step}; the same command goes on from here")
@@ -152,16 +169,20 @@ class _Run:
                 self._learn(micro)
                 self.step += 1
                 self._tell(clock)
-                is_best = self._judge()
                 if self.sharded:
                     self.sharded.look()
                 minutes = (time.monotonic() - saved) / 60
                 due = self.step % config.checkpoint_every == 0 or minutes >= config.checkpoint_minutes
-                if any_rank(due or is_best or self.step == config.steps, self.device):  # clocks differ
-                    self._save(is_best)
+                judged = self._to_judge()  # saved before it is, for that may fail
+                if any_rank(due or judged or self.step == config.steps, self.device):  # clocks differ
+                    self._save()
                     saved, saved_step = time.monotonic(), self.step
+                if judged:
+                    if self.sharded:
+                        self.sharded.finish()
+                    self._judge()
             if saved_step < self.step:  # the signal came after the last look at it
-                self._save(False)
+                self._save()
             if self.sharded:
                 self.sharded.finish()
         finally:
@@ -244,23 +265,46 @@ class _Run:
         highest = self.peak.highest()
         return use if highest is None else {**use, "peak_gib": round(highest / 2**30, 3)}
 
-    def _judge(self) -> bool:
-        """Evaluate where it is due; whether this is the best so far."""
-        config = self.config
-        every = config.evaluate_every
-        if self.evaluate is None or not every or (self.step % every and self.step != config.steps):
+    def _to_judge(self) -> bool:
+        """Whether the model is evaluated after this step."""
+        every = self.config.evaluate_every
+        if self.evaluate is None or not every or not self.step:
             return False
-        figures = self._evaluated(self.evaluate)
+        return self.step % every == 0 or self.step == self.config.steps
+
+    def _judge(self) -> None:
+        """Evaluate the model of this step, whose checkpoint is written, and keep that if it is the best so far."""
+        figures = self._evaluated(cast(Evaluate, self.evaluate))
         cast(RunLog, self.log).record(self.step, "evaluate", figures)
+        self._keep_if_best(figures)
+
+    def _judge_again(self) -> None:
+        """After a resume: what came of the evaluation after this step, of which its checkpoint does not know.
+
+        The log tells; where it does not, the run was stopped in the evaluation, and the same weights are evaluated again.
+        """
+        if not self._to_judge():
+            return
+        told = [line for line in read_log(self.config.folder / "log.jsonl") if line["kind"] == "evaluate"]
+        known = bool(told) and told[-1]["step"] == self.step and self.config.best in (None, *told[-1])
+        if any_rank(not known, self.device):
+            self._judge()
+        else:
+            self._keep_if_best(told[-1])
+
+    def _keep_if_best(self, figures: Mapping[str, Any]) -> None:
+        config = self.config
         if config.best is None:
-            return False
+            return
         if config.best not in figures:
             raise unknown_name("figure for TrainConfig.best", config.best, figures)
         value = figures[config.best]
-        better = self.best is None or (value > self.best if config.best_is == "highest" else value < self.best)
-        if better and math.isfinite(value):
+        if value is None or not math.isfinite(value):  # the log has null for what is not finite
+            return
+        if self.best is None or (value > self.best if config.best_is == "highest" else value < self.best):
             self.best = value
-        return better and math.isfinite(value)
+            if self.place.first:
+                self.checkpoints.keep_best(self.step)
 
     def _evaluated(self, evaluate: Evaluate) -> dict[str, float]:
         kept = random_state()
@@ -320,12 +364,12 @@ class _Run:
     def _tensors(self) -> dict[str, Any]:
         return tensors_of(self.model, self.optimizer, self.average.state if self.average else None)
 
-    def _save(self, is_best: bool) -> None:
+    def _save(self) -> None:
         """One file of a single process; a folder, written in the background, of several."""
         if self.sharded:
-            self.sharded.write(self.step, self._tensors(), {"format": FORMAT, "step": self.step, **self._rest()}, is_best)
+            self.sharded.write(self.step, self._tensors(), {"format": FORMAT, "step": self.step, **self._rest()})
         else:
-            self.checkpoints.write(self.step, {"average": None, **self._tensors(), **self._rest()}, best=is_best)
+            self.checkpoints.write(self.step, {"average": None, **self._tensors(), **self._rest()})
 
     def _rest(self) -> dict[str, Any]:
         return {
@@ -342,7 +386,7 @@ class _Run:
     def _write_config(self) -> None:
         record = {"config": self.config.to_dict(), "run": self.identity, "environment": environment(self.device)}
         self.config.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.config.folder / "config.json.tmp"
+        temporary = self.config.folder / f"config.json.{os.getpid()}.tmp"
         temporary.write_text(json.dumps(record, indent=2))
         temporary.replace(self.config.folder / "config.json")
 
@@ -374,6 +418,11 @@ def _stop_signals() -> Iterator[list[str]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _bytes_on(device: torch.device, model: nn.Module) -> int:
+    """What the weights already take of the device's memory; elsewhere they are copied to it."""
+    return sum(p.numel() * p.element_size() for p in model.parameters() if p.device.type == device.type)
 
 
 def _check_tasks(config: TrainConfig, tasks: Sequence[Objective]) -> None:

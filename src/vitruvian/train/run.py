@@ -11,6 +11,7 @@ from typing import Any
 
 from vitruvian.errors import UsageError, WeightsError
 from vitruvian.train.checkpoint import Checkpoints
+from vitruvian.train.log import read_log
 from vitruvian.train.sharded import sharded_steps
 from vitruvian.types import ModelSpec
 from vitruvian.weights.card import spec_from
@@ -42,6 +43,13 @@ def last_step(folder: Path) -> int:
     """Steps done at the last checkpoint of a run; 0 where there is none."""
     place = folder / "checkpoints"
     return max((*Checkpoints(place).steps(), *sharded_steps(place)), default=0)
+
+
+def tell_bad(folder: Path, what: str) -> None:
+    """Print how often `what` (a photo, say) could not be used in a run, if it ever could not."""
+    bad = [line["bad_examples"] for line in read_log(folder / "log.jsonl") if "bad_examples" in line]
+    if bad and bad[-1]:
+        print(f"{bad[-1]:,} times {what} could not be used (named above) and the next one was taken")
 
 
 def check_export(place: Path) -> None:

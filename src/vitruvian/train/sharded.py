@@ -6,6 +6,7 @@ another name and renamed when it is whole, so a kill at any moment leaves the la
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import warnings
@@ -34,6 +35,7 @@ from vitruvian.errors import UsageError, WeightsError
 from vitruvian.train.parallel import World
 
 REST, BEST = "rest.pt", "best.txt"
+BEST_ALONE = "best.pt"  # the best of a run that is a single rank by now
 _NAME = re.compile(r"step-(\d+)")
 WHOLE = StateDictOptions(full_state_dict=True)
 Tensors = dict[str, Any]
@@ -57,15 +59,16 @@ class Sharded:
 
     def __init__(self, folder: Path, place: World, keep: int = 2, report: Callable[[str], None] = print) -> None:
         self.folder, self.place, self.keep, self.report = folder, place, keep, report
+        best_step(folder)  # a torn record of it is told before anything is trained
         self._group = dist.new_group(backend="gloo") if place.ranks > 1 else None  # for the background, beside training
-        self._pending: tuple[Future[Any], int, bool] | None = None
+        self._pending: tuple[Future[Any], int] | None = None
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, ascending."""
         return sharded_steps(self.folder)
 
-    def write(self, step: int, tensors: Tensors, rest: Mapping[str, Any], best: bool = False) -> None:
-        """Begin to save the state after `step` steps; what was begun before is brought to its end first. `best` is kept."""
+    def write(self, step: int, tensors: Tensors, rest: Mapping[str, Any]) -> None:
+        """Begin to save the state after `step` steps; what was begun before is brought to its end first."""
         self.finish()
         place = self._temporary(step)
         if self.place.first:
@@ -74,13 +77,13 @@ class Sharded:
             torch.save(dict(rest), place / REST)  # now, for it goes on changing
         dist.barrier(self._group)
         future: Any = async_save(tensors, checkpoint_id=place, process_group=self._group)
-        self._pending = (getattr(future, "upload_completion", future), step, best)
+        self._pending = (getattr(future, "upload_completion", future), step)
 
     def look(self) -> None:
         """Give what has been written in the meantime its name, drop the oldest; no rank waits for another."""
         if self._pending is None or not self._pending[0].done():
             return
-        (future, step, best), self._pending = self._pending, None
+        (future, step), self._pending = self._pending, None
         try:
             future.result()
         except (Exception, CheckpointException) as error:  # whatever any rank's writer stumbled over
@@ -89,8 +92,6 @@ class Sharded:
             target = self.folder / f"step-{step:08d}"
             shutil.rmtree(target, ignore_errors=True)
             self._temporary(step).rename(target)
-            if best:
-                (self.folder / BEST).write_text(str(step))
             for old in set(self.steps()[: -self.keep]) - {best_step(self.folder)}:
                 shutil.rmtree(self.folder / f"step-{old:08d}")
 
@@ -119,11 +120,26 @@ def sharded_steps(folder: Path) -> list[int]:
 
 
 def best_step(folder: Path) -> int | None:
-    """The step of the best evaluation, None where none was kept."""
+    """The step of the best evaluation, None where none was kept. WeightsError where its record is damaged."""
+    path = folder / BEST
     try:
-        return int((folder / BEST).read_text())
-    except (OSError, ValueError):
+        return int(path.read_text())
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        told = f"{path} does not say which step was the best ({error})"
+        raise WeightsError(f"{told}. Fix: write its number into it (log.jsonl has the figures), or delete it.") from error
+
+
+def write_best(folder: Path, step: int) -> None:
+    """Say that the checkpoint of several ranks after `step` steps is the best; whole or not at all."""
+    temporary = folder / f"{BEST}.{os.getpid()}.tmp"
+    try:
+        temporary.write_text(str(step))
+        temporary.replace(folder / BEST)
+    finally:
+        temporary.unlink(missing_ok=True)
+    (folder / BEST_ALONE).unlink(missing_ok=True)
 
 
 def read_tensors(folder: Path, step: int, kinds: Sequence[str]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def save_marks(path: Path, marks: Marks, provenance: dict[str, Any]) -> None:
         "outputs": OUTPUTS,
         "licence": "Apache-2.0",
     } | provenance
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     save_file(halves, temporary, metadata={"vitruvian": json.dumps(told)})
     temporary.replace(path)
 
@@ -83,7 +84,8 @@ def read_marks(path: Path) -> Marks:
             told = json.loads((file.metadata() or {})["vitruvian"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  the file is no dict
         net = MarkNet(tuple(told["widths"]), tuple(told.get("dilations", FIRST)))
+        offsets = tuple(float(value) for value in told["offsets"])
         net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path}: no weights of marks, or damaged ({error}). Fix: install vitruvian again.") from error
-    return Marks(net.eval(), tuple(told["offsets"]), hashlib.sha256(content).hexdigest())
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{path}: no weights of marks, or damaged ({error!r}). Fix: install vitruvian again.") from error
+    return Marks(net.eval(), offsets, hashlib.sha256(content).hexdigest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,18 @@ from PIL import Image
 
 from vitruvian import weights
 from vitruvian.data.images import read_ids, read_image
+from vitruvian.device import choose_compute
+from vitruvian.errors import UsageError
+from vitruvian.evaluate.protocol import Wanted
+from vitruvian.evaluate.protocol import judge as judge_model
+from vitruvian.evaluate.protocol.command import in_words
+from vitruvian.evaluate.protocol.judges import DepthJudge, judge_of
+from vitruvian.evaluate.protocol.maps import MapRun
+from vitruvian.evaluate.protocol.photos import Walk
 from vitruvian.evaluate.results import Folders, depth_figures, normal_figures, part_figures
 from vitruvian.geometry import make_crop
-from vitruvian.predict.network import input_of
+from vitruvian.predict.network import Network, input_of
+from vitruvian.types import ImageRecord, Sample
 
 Judge = Callable[..., Any]
 
@@ -96,7 +106,7 @@ def test_parts_go_back_to_the_photo_as_officially(model, parts, photos: Path, ju
 
 def test_flipping_and_crops_change_the_answer(model, parts, judge: Judge) -> None:
     base = ("--task", "seg", "--model", model(seg="body28"), "--data", parts())
-    runs = [judge(*base, *words) for words in ((), ("--flip",), ("--crop", "person"))]
+    runs = [judge(*base, *words) for words in ((), ("--flip-test",), ("--crop", "person"))]
     assert [said.code for said in runs] == [0, 0, 0] and len({said.figures["aAcc"] for said in runs}) == 3
     assert runs[1].figures["protocol"]["flip_test"] and runs[2].figures["protocol"]["people"] == 3
 
@@ -138,6 +148,46 @@ def test_normals(model, maps, photos: Path, judge: Judge, tmp_path: Path) -> Non
     np.testing.assert_allclose(np.load(out / "a.normal.npy"), wanted, atol=1e-3)
 
 
+def test_depth_counts_where_it_is_above_nothing() -> None:
+    depth = np.random.default_rng(0).uniform(1, 3, (20, 20)).astype(np.float32)
+    depth[:5], depth[5:7], depth[7] = 0, -1, np.inf
+    given, image = np.random.default_rng(1).uniform(1, 3, (20, 20)), np.zeros((20, 20, 3), np.uint8)
+    depths = (depth, np.where(np.isfinite(depth) & (depth > 0), depth, np.nan))
+    judges = [DepthJudge("none") for _ in depths]
+    for judge, truth in zip(judges, depths, strict=True):
+        assert judge.add(given, Sample(image, np.zeros(4), depth=truth))
+    assert judges[0].figures() == judges[1].figures() and np.isfinite(judges[0].figures()["RMSE"])
+
+
+def test_the_axes_of_a_model_that_does_not_state_them_are_asked_for_and_told(model, maps, tmp_path: Path) -> None:
+    known = model(normal=None, fit="stretch")
+    net = weights.load(known).model
+    net.spec = net.spec.with_heads(replace(net.spec.head("normal"), options={"axes": "unstated"}))
+    unstated, data = tmp_path / "unstated.safetensors", str(maps("normals"))
+    weights.save(unstated, net, provenance={}, dtype=torch.float32)
+    with pytest.raises(UsageError, match=r"the axes of its normals are not stated, .* Fix: --axes camera, opengl, directx"):
+        judge_model(Wanted("normal", data, str(unstated)), "cpu")
+    with pytest.raises(UsageError, match="--axes opengl: model tiny answers in camera axes"):
+        judge_model(Wanted("normal", data, str(known), axes="opengl"), "cpu")
+    plain = judge_model(Wanted("normal", data, str(known), out=tmp_path / "camera"), "cpu")
+    assert plain["protocol"]["axes"] == "camera"
+    assert judge_model(Wanted("normal", data, str(unstated), axes="camera"), "cpu")["mean"] == plain["mean"]
+    turned = judge_model(Wanted("normal", data, str(unstated), axes="opengl", out=tmp_path / "opengl"), "cpu")
+    assert turned["protocol"]["axes"] == "opengl" and "axes of the model: opengl" in in_words(turned["protocol"])
+    one, other = (np.load(tmp_path / axes / "a.normal.npy") for axes in ("camera", "opengl"))
+    np.testing.assert_allclose(other, one * (1, -1, -1), atol=1e-6)
+    assert turned["mean"] != plain["mean"]
+
+
+@pytest.mark.parametrize(
+    ("task", "axes", "told"),
+    [("depth", "camera", "--axes belongs to --task normal"), ("normal", "unstated", "unknown axes 'unstated'")],
+)
+def test_axes_that_say_nothing(task: Any, axes: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Wanted(task, "x.toml", axes=axes)
+
+
 @pytest.mark.parametrize("task", ["depth", "normal"])
 def test_masks_say_where_it_counts(model, maps, judge: Judge, task: str) -> None:
     toml, tiny = maps(f"{task}s", masks=True), model(**{task: None})
@@ -148,6 +198,35 @@ def test_masks_say_where_it_counts(model, maps, judge: Judge, task: str) -> None
     if task == "normal":
         assert frame.figures["pixels"] == person.figures["pixels"] == 3 * 50 * 40
     assert frame.figures != person.figures
+
+
+def test_photos_of_one_name_in_two_folders_keep_both_maps(model, photos: Path, tmp_path: Path) -> None:
+    class Both:
+        """The first photo by four paths: in two folders, beside them, and the first one again."""
+
+        samples, paths = 4, ("/x/1.jpg", "../y/1.jpg", "../1.jpg", "/x/1.jpg")
+
+        def __len__(self) -> int:
+            return 4
+
+        def photo(self, index: int) -> Any:
+            return read_image(photos / "a.png"), self.paths[index]
+
+        def __getitem__(self, index: int) -> ImageRecord:
+            image, path = self.photo(index)
+            ids = np.full(image.shape[:2], 3, np.uint8)
+            box = np.array([0, 0, 120, 90], np.float32)
+            return ImageRecord(index, image.shape[:2], path, (Sample(image, box, path, classes=ids),))
+
+    network = Network(weights.load(model(seg="body28", fit="stretch")), choose_compute("cpu", "fp32"), False)
+    walk, out = Walk(Both()), tmp_path / "out"  # type: ignore[arg-type]
+    out.mkdir()
+    MapRun(network, "seg", judge_of(network.tasks["seg"], "none"), walk, "frame", out).run()
+    assert walk.photos == 4
+    (fault,) = walk.faults
+    assert fault.startswith("../1.jpg: another photo has this name") and "Fix: rename it" in fault
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.parts.png"))
+    assert written == ["out/1.parts.png", "out/y/1.parts.png"]
 
 
 def test_bad_maps_are_counted_and_named(model, maps, photos: Path, judge: Judge) -> None:

@@ -41,6 +41,7 @@ class MapRun:
     def __init__(self, network: Network, task: str, judge: Judge, walk: Walk, view: View, out: Path | None) -> None:
         self._network, self._task, self._judge, self._walk, self._view = network, task, judge, walk, view
         self._out, self.people = out, 0
+        self._taken: dict[str, Path] = {}  # name of a map -> its photo
 
     def run(self) -> None:
         """Judge every photo that has labels."""
@@ -87,8 +88,19 @@ class MapRun:
             return
         self._walk.photos += 1
         if self._out is not None and (self._view == "frame" or self._task == "seg"):
-            name = f"{Path(shot.record.path).stem}.{ENDINGS[self._task]}"
-            write_all(self._out, {name: lambda: _encoded(values[0][0])})
+            self._write(self._out, Path(shot.record.path), values[0][0])
+
+    def _write(self, out: Path, photo: Path, values: Array) -> None:
+        """A map under its photo's stem; where another photo has taken that, below as many of its folders as tell them apart."""
+        parts = [part for part in photo.with_suffix("").parts if part not in (photo.anchor, "..")]  # never outside of `out`
+        names = ("/".join(parts[-count:]) for count in range(1, len(parts) + 1))
+        name = next((name for name in names if self._taken.setdefault(name.casefold(), photo) == photo), None)
+        if name is None:
+            self._walk.faults.append(f"{photo}: another photo has this name, so its map is not written. Fix: rename it.")
+            return
+        place = out / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_all(place.parent, {f"{place.name}.{ENDINGS[self._task]}": lambda: _encoded(values)})
 
     def _judged(self, shot: Shot, given: Array, truth: Sample, within: Array | None) -> bool:
         """Whether it went into the figures; what is wrong is a fault, too little to count is told."""
