@@ -21,6 +21,9 @@ DepthKind: TypeAlias = Literal["relative", "affine", "metric"]
 Codec: TypeAlias = Literal["official", "exact"]
 
 IGNORE = 255  # class id of a pixel that no loss and no metric counts
+UNSTATED = "unstated"  # axes of normals that nobody has published
+CAMERA_AXES = "camera: +x right, +y down, +z forward"
+UNSTATED_AXES = f"{UNSTATED}: those that the weights were trained in, which are not published"
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,10 @@ class Depth:
 
 @dataclass(frozen=True)
 class Normals:
-    """n (H, W, 3) float32 unit vectors on the crop's frame; `frame` names the axes."""
+    """n (H, W, 3) float32 unit vectors on the crop's frame; `frame` names the axes, CAMERA_AXES or UNSTATED_AXES."""
 
     n: Array
-    frame: str = "camera: +x right, +y down, +z forward"
+    frame: str = CAMERA_AXES
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 
 from vitruvian.cli import main
+from vitruvian.depth.command import align
+from vitruvian.errors import UsageError
 from vitruvian.geometry import focal_of_35mm, focal_of_fov, pinhole, unproject
+from vitruvian.types import UNSTATED_AXES
 
 Result = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
@@ -197,3 +200,19 @@ def test_wrong_words(run: Run, result: Result, tmp_path: Path) -> None:
     ]:
         code, _, problems = run(*words, "--out", out)
         assert code == 2 and told in problems
+
+
+def test_a_height_takes_no_scale_from_normals_of_unstated_axes(
+    result: Result, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = result("a", points=UPRIGHT)
+    path.write_text(json.dumps(read(path) | {"normal": {"frame": UNSTATED_AXES}}))
+    told = {}
+    for axes in (None, "opengl"):
+        assert align(path, tmp_path / "out", height=1.8, fov=50, given_axes=axes) == 1
+        told[axes] = capfd.readouterr().err
+    assert "normals are not stated. Fix: --given-axes camera, opengl, directx, as they were trained or --span" in told[None]
+    assert "normals do not tell the scale of depth" in told["opengl"], "stated, they are used"
+    assert align(path, tmp_path / "out", height=1.8, fov=50, span=0.3) == 0
+    with pytest.raises(UsageError, match="unknown axes 'unstated'"):
+        align(path, tmp_path / "out", height=1.8, fov=50, given_axes="unstated")

@@ -30,7 +30,7 @@ SPECS = {
         (32, 32),
         heads=(
             HeadSpec("pose", (8, 8), (8,), 17, "coco17", kind="shuffle", options={"refine": "full", "activation": "softmax"}),
-            HeadSpec("normal", (8,), (), 3, kind="shuffle", options={"refine": "none", "dropout": 0.1}),
+            HeadSpec("normal", (8,), (), 3, kind="shuffle", options={"refine": "none", "dropout": 0.1, "axes": "unstated"}),
             HeadSpec("person", (8,), (8,), 5),
         ),
         stem="conv",

@@ -75,6 +75,11 @@ def test_files_carry_the_card_and_nothing_of_this_machine(
     assert card["spec"]["codec"] == "official" and card["vocabularies"]["coco17"][0] == "nose"
 
 
+def test_the_axes_of_normals_are_in_the_card(exported: Callable[[str, str], Export]) -> None:
+    heads = json.loads(_card(exported("conv_stem", "openvino"), "openvino"))["spec"]["heads"]
+    assert [head["options"].get("axes") for head in heads] == [None, "unstated", None]
+
+
 def _card(done: Export, target: str) -> str:
     if target == "onnx":
         import onnxruntime

@@ -12,7 +12,9 @@ from PIL import Image
 
 from vitruvian.cli import main
 from vitruvian.data.masks import decode_rle
-from vitruvian.types import Array
+from vitruvian.errors import UsageError
+from vitruvian.maps.command import convert
+from vitruvian.types import UNSTATED_AXES, Array
 
 Result = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
@@ -82,7 +84,7 @@ def test_normals_take_the_axes_asked_for(run: Run, result: Result, tmp_path: Pat
     normal[20:40, 20:40] = 0.6, 0, -0.8
     normal[20, 20] = 0, 0.6, -0.8  # faces downward: +y is down in camera axes
     path = result("a", normal=normal, depth=None)
-    assert run(path, "--to", "exr", "--out", tmp_path / "out", "--normal-frame", axes)[0] == 0
+    assert run(path, "--to", "exr", "--out", tmp_path / "out", "--axes", axes)[0] == 0
     found = channels(tmp_path / "out" / "a.normal.exr")
     at = np.stack([found[name] for name in "RGBA"], -1)
     np.testing.assert_allclose(at[30, 30], (*vector, 1), atol=1e-3)
@@ -115,8 +117,8 @@ def test_coco_masks_of_results_that_are_there(run: Run, result: Result, tmp_path
 def test_wrong_words(run: Run, result: Result, tmp_path: Path) -> None:
     path = result("a")
     for words, told in [
-        (["--to", "cutout"], "--photos"),
-        (["--to", "alpha", "--photos", tmp_path], "--photos goes with --to cutout"),
+        (["--to", "cutout"], "--to cutout needs the photos. Fix: --photos FOLDER"),
+        (["--to", "alpha", "--photos", tmp_path], "--photos belongs to --to cutout"),
         (["--to", "coco"], "people.json"),
         (["--to", "alpha", "--sequence", "a/b"], "a name without folders"),
         (["--to", "alpha", "--digits", "0"], "1 to 9 digits"),
@@ -126,3 +128,19 @@ def test_wrong_words(run: Run, result: Result, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     code, _, problems = run(result("bare", depth=None, normal=None), "--to", "exr", "--out", tmp_path / "out")
     assert code == 1 and "neither depth nor normals. Fix: vitruvian predict with --tasks depth normal" in problems
+
+
+def test_normals_of_unstated_axes_are_refused_unless_they_are_stated(
+    result: Result, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = result("a", depth=None)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"normal": {"frame": UNSTATED_AXES}}))
+    assert convert([str(path)], "exr", tmp_path / "out") == 1 and not (tmp_path / "out").exists()
+    problems = capfd.readouterr().err
+    assert "the axes of its normals are not stated. Fix: --given-axes camera, opengl, directx" in problems
+    assert problems.count("\n") == 1
+    assert convert([str(path)], "exr", tmp_path / "out", given_axes="opengl") == 0
+    found = channels(tmp_path / "out" / "a.normal.exr")
+    np.testing.assert_allclose([found[name][30, 40] for name in "RGB"], (0.6, 0, 0.8), atol=1e-3)
+    with pytest.raises(UsageError, match="unknown axes 'unstated'"):
+        convert([str(path)], "exr", tmp_path / "out", given_axes="unstated")

@@ -192,3 +192,46 @@ def test_attention_trains_alike_by_either_path(tokens):
     vit.attend(*ours.unbind(0)).backward(upstream)
     F.scaled_dot_product_attention(*fused.unbind(0)).backward(upstream)
     torch.testing.assert_close(ours.grad, fused.grad, atol=0.03, rtol=0.03)
+
+
+def is_xavier(weight):
+    """Uniform within sqrt(6 / (inputs + outputs)), of a matrix."""
+    limit = (6 / sum(weight.shape)) ** 0.5
+    return float(weight.abs().max()) <= limit and 0.9 < float(weight.std()) / (limit / 3**0.5) < 1.1
+
+
+@torch.no_grad()
+def test_a_backbone_starts_as_in_the_specification():
+    backbone = build(replace(spec(), dim=64, mlp=256)).backbone
+    for block in backbone.blocks:
+        for layer in (block.mlp.fc1, block.mlp.fc2):
+            assert is_xavier(layer.weight) and 0.7e-6 < float(layer.bias.std()) < 1.4e-6
+    assert 0.019 < float(backbone.position.std()) < 0.021 and abs(float(backbone.position.mean())) < 0.002
+
+
+@torch.no_grad()
+def test_a_masked_autoencoder_starts_as_in_the_specification():
+    model = build(replace(spec(), dim=64, mlp=256, class_token=True).with_heads(mae_head(dim=256, depth=1, heads=2)))
+    assert is_xavier(model.backbone.patch.weight.view(64, -1))
+    linear = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    assert len(linear) == 4 * 2 + 4 + 2 and all(is_xavier(module.weight) for module in linear)
+    for token in (model.decoder.mask_token, model.backbone.class_token):
+        assert 0.012 < float(token.std()) < 0.028
+    for module in model.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            assert (module.weight == 1).all() and not module.bias.any()
+
+
+@torch.no_grad()
+def test_the_official_head_drops_whole_channels():
+    head = build(spec().with_heads(HeadSpec("seg", (16,), (64,), 28, options={"dropout": 0.5}))).heads["seg"].train()
+    head.final = torch.nn.Identity()
+    dropped = (head(torch.randn(2, 32, 4, 3)) == 0).float().mean((2, 3))
+    assert set(dropped.unique().tolist()) == {0.0, 1.0} and 0.3 < float(dropped.mean()) < 0.7
+
+
+@torch.no_grad()
+def test_the_last_layer_starts_as_told():
+    head = build(spec().with_heads(HeadSpec("seg", (64,), (64,), 28, options={"final_std": 0.01}))).heads["seg"]
+    assert 0.009 < float(head.final.weight.std()) < 0.011 and not head.final.bias.any()
+    assert float(head.up[0].weight.std()) > 0.015, "the others are PyTorch's own"

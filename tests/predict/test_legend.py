@@ -8,7 +8,7 @@ from PIL import Image
 
 from vitruvian.predict.legend import Entry, credit_of, fitted, font, key_of, laid_out
 from vitruvian.predict.result import ImageResult, PersonResult, Provenance
-from vitruvian.types import Classes, Crop, Depth, Keypoints, Normals, Person, Prediction, Value
+from vitruvian.types import UNSTATED_AXES, Classes, Crop, Depth, Keypoints, Normals, Person, Prediction, Value
 from vitruvian.vocab import define
 
 SIZE = (24, 32)
@@ -101,3 +101,8 @@ def test_a_text_too_long_ends_in_an_ellipsis() -> None:
     assert fitted("surface normals", 500, 18) == "surface normals"
     short = fitted("surface normals", 90, 18)
     assert short.endswith("…") and font(18).getlength(short) <= 90
+
+
+def test_normals_of_unstated_axes_have_no_ball() -> None:
+    (entry,) = key_of(result("normal", normal=replace(VALUES["normal"], frame=UNSTATED_AXES)))[0]
+    assert entry.text == "facing, in axes that are not published" and entry.symbol is None

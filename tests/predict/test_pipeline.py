@@ -345,3 +345,16 @@ class TestSeveralModels:
         )  # as high as the box, of the photo's aspect
         with pytest.raises(UsageError, match="unknown fit"):
             load(files["seg"], device="cpu", fit="crop")
+
+
+def test_normals_of_unstated_axes_say_so_in_record_and_picture(tmp_path: Path, pixels: Array) -> None:
+    torch.manual_seed(0)
+    head = replace(SPEC.head("normal"), options={"axes": "unstated"})
+    weights.save(tmp_path / "tiny.safetensors", build(replace(SPEC.with_heads(head), fit="stretch")), provenance={}, run="0")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    words = ["predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "tiny.safetensors"), "--out", str(tmp_path)]
+    assert main([*words, "--device", "cpu"]) == 0
+    said, n = json.loads((tmp_path / "a.json").read_text())["normal"], np.load(tmp_path / "a.normal.npy").astype(np.float32)
+    assert said["frame"].startswith("unstated: ") and "which are not published" in said["frame"]
+    assert said["png"].startswith("RGB = round(255 * (n + 1) / 2), the channels as they are")
+    assert np.abs(np.asarray(Image.open(tmp_path / "a.normal.png")) - (n + 1) / 2 * 255).max() < 1

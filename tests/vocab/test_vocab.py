@@ -12,6 +12,7 @@ from vitruvian import vocab
 from vitruvian.errors import UsageError
 from vitruvian.synth.body import Body
 
+FEET = {f"left_{word}": [0, 255, 0] for word in ("big_toe", "small_toe", "heel")}  # of the left; the table has the right's
 TABLES = {"coco17": "keypoints17", "wholebody133": "keypoints133", "sapiens308": "keypoints308"}
 
 
@@ -47,12 +48,25 @@ def test_skeleton_equals_its_table(name: str, shared: Path) -> None:
     assert [[link.start, link.end] for link in s.links] == [row["link_ids"] for row in table["skeleton"]]
     assert list(s.upper) == table["upper_body_ids"]
     assert list(s.lower) == table["lower_body_ids"]
+    assert list(s.weights) == [k["weight"] for k in table["keypoints"]]
+    other = {k["name"]: color for k, color in zip(table["keypoints"], map(list, s.colors), strict=True) if k["color"] != color}
+    assert other == (FEET if name == "wholebody133" else {})
+    assert [list(link.color) for link in s.links] == [row["color"] for row in table["skeleton"]]
+    groups = {group: _rows(rows) for group, rows in table.get("groups", {"body": [0, len(s)]}).items()}
+    assert {group: sorted(rows) for group, rows in s.groups.items()} == groups
+    assert s.min_visible == (4 if name == "coco17" else 8), "sapiens1, section 7"
+
+
+def _rows(told: dict[str, list[int]] | list[int]) -> list[int]:
+    """Of a group in a table: its ids, or where it begins and ends."""
+    return sorted(told["ids"]) if isinstance(told, dict) else list(range(*told))
 
 
 def test_classes_equal_their_table(shared: Path) -> None:
     table = json.loads((shared / "tables" / "seg28.json").read_text())
     c = vocab.class_set("body28")
     assert list(c.names) == [row["name"] for row in table["classes"]]
+    assert [list(color) for color in c.colors] == [row["color"] for row in table["classes"]]
     assert list(c.loss_weights) == [row["ce_weight"] for row in table["classes"]]
     assert list(c.flip) == [i if row["swap"] is None else row["swap"] for i, row in enumerate(table["classes"])]
     assert list(c.source34) == [row["to28"] for row in table["original34"]]

@@ -90,5 +90,12 @@ def test_the_command_says_what_was_done(tmp_path: Path, capfd: pytest.CaptureFix
         assert text in told
     assert main(["models", "show", str(tmp_path / "out.safetensors")]) == 0
     told = capfd.readouterr().out
-    for text in ("patches: 16x16, padding 2", "photo: fit stretch", "converted: from x.pth to fp32"):
+    for text in ("patches: 16x16, padding 2", "photo: fit stretch", "-> 3, axes unstated", "converted: from x.pth to fp32"):
         assert text in told
+
+
+def test_normals_keep_that_their_axes_are_not_stated(tmp_path: Path) -> None:
+    source = made("checkpoint", tiny("normal").state_dict(), tmp_path)
+    assert weights.load(source).card.spec.head("normal").options["axes"] == "unstated"
+    done = convert(source, tmp_path / "out.safetensors")
+    assert weights.load(done.path).card.spec.head("normal").options["axes"] == "unstated"

@@ -179,6 +179,15 @@ def test_a_file_that_is_not_what_was_asked_for_does_not_get_its_name(
 
 
 def test_one_that_was_never_released_says_what_is_needed() -> None:
-    with pytest.raises(UsageError, match=r"sapiens-2b-seg28 cannot be had at the hub\. Fix: give --repo and --file"):
+    with pytest.raises(
+        UsageError, match=r"sapiens-2b-seg28 is not at the hub\. Fix: take .* models fetch sapiens-2b-seg28 --repo"
+    ):
         hub.place_of(zoo.release("sapiens-2b-seg28"))
     assert hub.place_of(zoo.release("sapiens-2b-seg28"), "o/n", "f.pth") == hub.HubFile("o/n", "f.pth")
+
+
+def test_a_packaged_model_needs_no_fetching(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "fetch", "vitruvian-s"]) == 0
+    assert "vitruvian-s is packaged" in capfd.readouterr().out
+    assert main(["models", "fetch", "vitruvian-x"]) == 2
+    assert "Allowed: sapiens-SIZE-TASK, such as sapiens-1b-pose308 (`vitruvian models` lists them)" in capfd.readouterr().err

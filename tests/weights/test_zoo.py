@@ -30,6 +30,9 @@ def test_a_checkpoint_is_wholly_described(name: str) -> None:
     assert spec.size == ((1024, 1024) if release.row.task is None else (1024, 768))
     assert spec.class_token == (release.row.task is None) and spec.licence == "CC-BY-NC-4.0"
     assert spec.padding == (2 if release.row.task in ("pose", "normal") else 0), "no tensor shows it: it stands here only"
+    assert (spec.mean, spec.std) == ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)), "of red, green and blue"
+    assert (spec.box_padding, spec.codec) == (1.25, "official")
+    assert spec.sigma == 6.0 or release.row.task != "pose"
     assert release.notes and release.repo.count("/") == 1 and "{" not in release.repo + release.file
     card_of(spec, {}, "")
 
@@ -54,3 +57,9 @@ def test_other_names_are_of_no_checkpoint() -> None:
 
 def test_the_licence_says_what_may_not_be_done() -> None:
     assert zoo.licence_text().startswith("CC-BY-NC-4.0 (no commercial use")
+
+
+def test_only_official_normals_have_axes_that_are_not_stated() -> None:
+    """Their signs are those of training data that are not public (sapiens1, section 3.4)."""
+    axes = {release.row.name: head.options.get("axes") for release in RELEASES.values() for head in release.spec.heads}
+    assert axes == dict.fromkeys(axes) | {"normal": "unstated"}

@@ -13,7 +13,7 @@ import numpy as np
 from vitruvian.depth.align import Alignment, Anchor, by_anchors, by_height
 from vitruvian.depth.camera import Camera, check_camera, find_camera, need_camera
 from vitruvian.depth.cloud import cloud, ply_bytes
-from vitruvian.errors import InputError, UsageError, unknown_name
+from vitruvian.errors import InputError, UsageError, counted, unknown_name
 from vitruvian.geometry import AXES
 from vitruvian.predict.outputs import Outputs
 from vitruvian.predict.record import SURE, Record, to_text
@@ -35,13 +35,17 @@ def align(
     focal: float | None = None,
     photo: Path | None = None,
     overwrite: bool = False,
+    given_axes: str | None = None,
 ) -> int:
     """Write STEM.metric.json and .npy of one result: metres where the anchors or the height tell them. Returns 0 or 1.
 
-    UsageError for wrong arguments; InputError for a result or anchors that cannot be used.
+    given_axes: of normals whose record does not state them, where the height needs normals. UsageError for wrong arguments;
+    InputError for a result or anchors that cannot be used.
     """
     _check_knowledge(anchors, height, person, span)
     check_camera(fov, focal)
+    if given_axes not in (None, *AXES):
+        raise unknown_name("axes", str(given_axes), AXES)
     outputs = Outputs(overwrite)
     with outputs.attempt(str(result)):
         stored = _one(result)
@@ -51,7 +55,7 @@ def align(
             found = _from_anchors(depths, read_anchors(anchors), anchors)
         else:
             camera = need_camera(stored, fov, focal, photo)
-            found = _from_height(stored, depths, camera, float(height or 0), person, span)
+            found = _from_height(stored, depths, camera, float(height or 0), person, span, given_axes)
         _write(stored, out, depths, found, camera, outputs)
         for number, alignment in found.items():
             print(_told(number, alignment))
@@ -90,7 +94,7 @@ def clouds(
                 data = ply_bytes(points, colors, f"metres, {axes} axes, camera by {camera.said_by}")
                 place = PurePosixPath(stored.stem)
                 outputs.write(out / place.parent, {f"{place.name}.ply": data}, stored.where)
-                print(f"{stored.where}: {len(points)} points, camera by {camera.said_by}")
+                print(f"{stored.where}: {counted(len(points), 'point')}, camera by {camera.said_by}")
     return outputs.end(out=out)
 
 
@@ -99,7 +103,8 @@ def read_anchors(path: Path) -> list[Anchor]:
     try:
         lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: the anchors cannot be read ({error}). Allowed: CSV lines x,y,metres.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: the anchors cannot be read ({reason}). Allowed: CSV lines x,y,metres.") from error
     out = []
     for number, cells in enumerate(lines, 1):
         if not cells or (number == 1 and [cell.strip().lower() for cell in cells] == ["x", "y", "metres"]):
@@ -164,7 +169,13 @@ def _from_anchors(depths: dict[int, Array], anchors: Sequence[Anchor], path: Pat
 
 
 def _from_height(
-    stored: Stored, depths: dict[int, Array], camera: Camera, height: float, person: int | None, span: float | None
+    stored: Stored,
+    depths: dict[int, Array],
+    camera: Camera,
+    height: float,
+    person: int | None,
+    span: float | None,
+    given_axes: str | None,
 ) -> dict[int, Alignment]:
     if 0 in depths:
         raise InputError(f"{stored.where}: this depth is of the whole frame; whose height is it? Fix: use --anchors.")
@@ -175,7 +186,7 @@ def _from_height(
         raise UsageError(f"--person {number}. Allowed: {', '.join(map(str, depths))}.")
     who = f"{stored.where}: {_who(number)}"
     _check_upright(stored.people[number - 1], who)
-    normal = stored.map("normal") if stored.has("normal") and span is None else None
+    normal = stored.normals(given_axes, " or --span METRES") if stored.has("normal") and span is None else None
     return {number: by_height(depths[number], normal, camera.matrix(stored.size), height, span, who)}
 
 

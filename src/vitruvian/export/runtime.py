@@ -97,7 +97,8 @@ def decode(outputs: Mapping[str, Array], crops: Sequence[Crop]) -> list[dict[str
     """Outputs for N crops -> N times task -> values; points in photo px, maps at the input's size (see `map_to_photo`).
 
     pose: xy (K, 2), score (K,) in the vocabulary's order · seg: ids (H, W) uint8, score (H, W) · depth: z (H, W), relative,
-    0 near, 1 far · normal: n (H, W, 3), +x right, +y down, +z forward · person: xyxy (M, 4), score (M,), best first.
+    0 near, 1 far · normal: n (H, W, 3), +x right, +y down, +z forward, but as the weights were trained where the head's option
+    `axes` is "unstated" · person: xyxy (M, 4), score (M,), best first.
     Under "crop" lies the crop itself.
     """
     return [

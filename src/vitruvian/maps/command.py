@@ -37,13 +37,17 @@ def convert(
     to: str,
     out: Path,
     numbering: Numbering | None = None,
-    normal_frame: str = "camera",
+    axes: str = "camera",
     photos: Path | None = None,
     overwrite: bool = False,
+    given_axes: str | None = None,
 ) -> int:
-    """Write the maps of results for other programs. Returns 0, or 1 if an input failed. UsageError for wrong arguments."""
+    """Write the maps of results for other programs. Returns 0, or 1 if an input failed. UsageError for wrong arguments.
+
+    given_axes: of normals whose record does not state them; such normals are refused where it is left out.
+    """
     numbering = numbering or Numbering()
-    _check(to, out, numbering, normal_frame, photos)
+    _check(to, out, numbering, axes, photos, given_axes)
     outputs = Outputs(overwrite)
     files, problems = find_results(results)
     for problem in problems:
@@ -57,16 +61,16 @@ def convert(
                 if to == "coco":
                     records.append(with_masks(stored))
                 else:
-                    _write(stored, _files(stored, to, normal_frame, photos), place, out, numbering, outputs)
+                    _write(stored, _files(stored, to, axes, photos, given_axes), place, out, numbering, outputs)
     if to == "coco" and records:
         with outputs.attempt(str(out)):
             outputs.write(out.parent, {out.name: json.dumps(coco_of(records), allow_nan=False).encode()}, str(out))
     return outputs.end(out=out)
 
 
-def _files(stored: Stored, to: str, normal_frame: str, photos: Path | None) -> Files:
+def _files(stored: Stored, to: str, axes: str, photos: Path | None, given_axes: str | None) -> Files:
     if to == "exr":
-        return exr_files(stored, normal_frame)
+        return exr_files(stored, axes, given_axes)
     return alpha_files(stored) if photos is None else cutout_files(stored, photos)
 
 
@@ -76,13 +80,16 @@ def _write(stored: Stored, files: Files, place: int, out: Path, numbering: Numbe
     outputs.write(out / folder, {path.name: encode for path, encode in paths.items()}, stored.where)
 
 
-def _check(to: str, out: Path, numbering: Numbering, normal_frame: str, photos: Path | None) -> None:
+def _check(to: str, out: Path, numbering: Numbering, axes: str, photos: Path | None, given_axes: str | None) -> None:
     if to not in TARGETS:
         raise unknown_name("kind of file", to, TARGETS)
-    if normal_frame not in AXES:
-        raise unknown_name("normal frame", normal_frame, AXES)
-    if (to == "cutout") != (photos is not None):
-        raise UsageError(f"--to {to}: --photos goes with --to cutout, and --to cutout with --photos FOLDER.")
+    for name in (axes, given_axes or axes):
+        if name not in AXES:
+            raise unknown_name("axes", name, AXES)
+    if to == "cutout" and photos is None:
+        raise UsageError("--to cutout needs the photos. Fix: --photos FOLDER (or the photo).")
+    if to != "cutout" and photos is not None:
+        raise UsageError(f"--photos belongs to --to cutout, not --to {to}. Fix: leave it out.")
     if to == "coco" and out.suffix.lower() != ".json":
         raise UsageError(f"--out {out}: COCO is one file. Fix: --out {out / 'people.json'}")
     if numbering.name and PurePosixPath(numbering.name).name != numbering.name:

@@ -35,14 +35,17 @@ def cutout_files(stored: Stored, photos: Path) -> Files:
     return {("cutout", "png"): lambda: png_bytes(np.dstack([pixels, matte]))}
 
 
-def exr_files(stored: Stored, axes: str) -> Files:
-    """Depth (Y and Z, float) and normals (R, G, B = x, y, z, half), each with A: 1 where there is a value, 0 elsewhere."""
+def exr_files(stored: Stored, axes: str, given_axes: str | None = None) -> Files:
+    """Depth (Y and Z, float) and normals (R, G, B = x, y, z, half), each with A: 1 where there is a value, 0 elsewhere.
+
+    given_axes: see `Stored.normals`.
+    """
     made: dict[tuple[str, str], Callable[[], bytes]] = {}
     if stored.has("depth"):
         depth, said = stored.map("depth").astype(np.float32), _depth_comment(stored)
         made["depth", "exr"] = lambda: exr_bytes(_depth_channels(depth), said)
     if stored.has("normal"):
-        normal = stored.map("normal")
+        normal = stored.normals(given_axes)
         comment = f"unit surface normals in R, G, B: {MEANING[axes]}; A = 0: nobody"
         made["normal", "exr"] = lambda: exr_bytes(_normal_channels(normal, axes), comment)
     if not made:

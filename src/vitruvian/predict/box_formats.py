@@ -13,6 +13,7 @@ from vitruvian.types import Array, Person
 
 Row: TypeAlias = tuple[str, Person | None, str]  # image name, person, what is wrong with the box
 SLACK = 1.0  # px beyond the border that rounding explains; clipped
+SHOWN = 60  # characters of a wrong value
 PERSON = "person"
 HEADER = ["image", "x1", "y1", "x2", "y2", "score"]
 KINDS: dict[type, str] = {
@@ -41,7 +42,7 @@ def box_of(numbers: Array) -> Array:
 def brief(value: object) -> str:
     """A value as a message shows it: its beginning and its type."""
     text = " ".join(repr(value).split())
-    return f"{text[:60]}{'...' if len(text) > 60 else ''} ({type(value).__name__})"
+    return f"{text[:SHOWN]}{'...' if len(text) > SHOWN else ''} ({type(value).__name__})"
 
 
 def show(box: Array) -> str:
@@ -66,12 +67,20 @@ def _row(name: str, corners: Any, score: Any, where: str) -> Row:
     """One box, x1,y1,x2,y2; a wrong one is told and costs no other."""
     numbers, trust = numbers_of(corners), numbers_of(score)
     if numbers is None or trust is None or numbers.ndim != 1 or trust.ndim:
-        return name, None, f"{where} ({name}): {brief(corners)} with score {brief(score)} are not numbers"
+        return name, None, f"{where} ({name}): {_no_number(corners, score)} is not a number"
     if len(numbers) != 4:
         return name, None, f"{where} ({name}): {len(numbers)} numbers instead of 4"
     person = Person(box_of(numbers), float(trust), origin="user")
     fault = box_fault(person.box, person.score)
     return (name, None, f"{where} ({name}): box {show(person.box)} {fault}") if fault else (name, person, "")
+
+
+def _no_number(corners: Any, score: Any) -> str:
+    """The first of these that is none, as JSON writes it."""
+    values = [*corners, score] if isinstance(corners, list | tuple) else [corners, score]
+    first = next((value for value in values if numbers_of(value) is None), corners)
+    text = json.dumps(first, default=str, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _csv(text: str) -> Iterable[Row]:

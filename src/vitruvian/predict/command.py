@@ -113,7 +113,7 @@ def _check(sources: Sequence[str], tasks: Sequence[str], boxes: Path | None, det
     """What no run can make sense of, told before anything is loaded."""
     if boxes is not None and detector != "auto":
         raise UsageError(f"--boxes {boxes} and --detector {detector} exclude each other: given boxes are not searched for.")
-    strangers = [name for name in tasks if name not in TASKS]
+    strangers = [name for name in tasks if not TASKS.keys() >= set(name.split(","))]
     if strangers and not sources:
         words = " ".join(strangers)
         fix = " ".join(["predict", words, "--tasks", *(name for name in tasks if name in TASKS)])

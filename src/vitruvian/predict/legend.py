@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vitruvian.predict.result import ImageResult
 from vitruvian.tasks.depth import depth_colors
 from vitruvian.tasks.normal import normal_colors
-from vitruvian.types import Array
+from vitruvian.types import CAMERA_AXES, Array
 from vitruvian.vocab import Skeleton, class_set, skeleton
 
 PAPER, INK, FAINT = (250, 250, 248), (38, 38, 42), (120, 120, 124)
@@ -135,8 +135,12 @@ def _depth(result: ImageResult) -> Iterator[Entry]:
 
 
 def _facing(result: ImageResult) -> Iterator[Entry]:
-    if result.frame.normals is not None and "normal" in result.tasks:
+    if result.frame.normals is None or "normal" not in result.tasks:
+        return
+    if result.frame.normals.frame == CAMERA_AXES:
         yield Entry("facing, as on this ball", _ball())
+    else:
+        yield Entry("facing, in axes that are not published")
 
 
 def _parts(result: ImageResult) -> Iterator[Entry]:

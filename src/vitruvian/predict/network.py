@@ -27,11 +27,11 @@ LITE_MEAN, LITE_STD = (123.5, 116.5, 103.5), (58.5, 57.0, 57.5)  # of the offici
 
 
 def task_of(head: HeadSpec) -> Task:
-    """The task of a head, speaking the head's vocabulary."""
-    if head.vocabulary is None:
-        return task(head.task)
-    field = "skeleton" if is_skeleton(head.vocabulary) else "class_set"
-    return task(head.task, **{field: head.vocabulary})
+    """The task of a head, speaking the head's vocabulary, in the head's axes."""
+    fields = {"axes": head.options["axes"]} if "axes" in head.options else {}
+    if head.vocabulary is not None:
+        fields["skeleton" if is_skeleton(head.vocabulary) else "class_set"] = head.vocabulary
+    return task(head.task, **fields)
 
 
 def refit(spec: ModelSpec, fit: str) -> ModelSpec:
@@ -143,8 +143,10 @@ class Team:
     def choose(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """The tasks asked for, in the order of `TASKS`; all that the models have where none is named."""
         for name in names or ():
+            if "," in name:
+                raise UsageError(f"tasks {name!r}. Fix: separate them by spaces, as in --tasks {' '.join(name.split(','))}")
             if name not in TASKS:
-                raise unknown_name("task", name, TASKS)
+                raise unknown_name("task", name, self.by_task)
             if name not in self.by_task:
                 models = " and ".join(network.spec.name for network in self.networks)
                 raise UsageError(f"model {models} has no head for {name}. Allowed: {', '.join(self.by_task)}.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from vitruvian.predict.compose import Frame
 from vitruvian.predict.result import ImageResult, PersonResult
-from vitruvian.types import Keypoints
+from vitruvian.types import UNSTATED_AXES, Keypoints
 from vitruvian.vocab import class_set, skeleton
 
 FORMAT = 1
@@ -108,6 +108,8 @@ def depth_ends(frame: Frame) -> tuple[float, float]:
 def _normal(frame: Frame) -> Record:
     axes = frame.normals.frame if frame.normals else None
     png = "RGB = round(255 * ((x, -y, -z) + 1) / 2): light blue faces the camera; black = nobody"
+    if axes == UNSTATED_AXES:
+        png = "RGB = round(255 * (n + 1) / 2), the channels as they are; black = nobody"
     return {"frame": axes, "values": "unit vectors", "nobody": "NaN", "png": png}
 
 

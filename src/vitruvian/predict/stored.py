@@ -16,10 +16,11 @@ import numpy as np
 
 from vitruvian.data.masks import encode_rle
 from vitruvian.errors import InputError, UsageError
+from vitruvian.geometry import AXES
 from vitruvian.predict.images import read_photo
 from vitruvian.predict.record import Record
-from vitruvian.predict.sources import Problem
-from vitruvian.types import Array
+from vitruvian.predict.sources import Problem, expanded
+from vitruvian.types import UNSTATED, Array
 
 ENDINGS = (".frames.jsonl", ".jsonl", ".json")
 DERIVED = "derived"  # field of a record made of another record; a folder's results are those that lack it
@@ -96,6 +97,20 @@ class Stored:
             )
         return values
 
+    def normals(self, axes: str | None = None, instead: str = "") -> Array:
+        """The map `normal` (H, W, 3) in camera axes. axes: a name of `geometry.AXES`, for a record that does not state its own.
+
+        InputError where neither states them; instead: what else would do, for the message.
+        """
+        values, frame = self.map("normal"), (self.record.get("normal") or {}).get("frame")
+        if not str(frame).startswith(UNSTATED):
+            return values
+        if axes is None:
+            fix = f"Fix: --given-axes {', '.join(AXES)}, as they were trained{instead}."
+            raise InputError(f"{self.where}: the axes of its normals are not stated. {fix}")
+        out: Array = values * np.array(AXES[axes], values.dtype)
+        return out
+
     @property
     def _folder(self) -> Path:
         place = self.record.get("result")  # a line of `predict --json` says where its files lie
@@ -112,7 +127,7 @@ def find_results(given: Sequence[str]) -> tuple[list[ResultFile], list[Problem]]
     found: dict[Path, ResultFile] = {}
     problems = []
     for text in given:
-        path = Path(text).expanduser()
+        path = expanded(text)
         if path.is_dir():
             files = [ResultFile(file, _stem(file.relative_to(path))) for file in _results_below(path)]
             if not files:

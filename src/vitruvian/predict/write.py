@@ -18,7 +18,7 @@ from vitruvian.predict.overlay import sheet
 from vitruvian.predict.record import Record, coco_of, depth_ends, record_of, to_text
 from vitruvian.predict.result import ImageResult
 from vitruvian.tasks.normal import normal_colors
-from vitruvian.types import Array
+from vitruvian.types import Array, Normals
 
 ENDINGS = {
     "parts": "parts.png",
@@ -145,9 +145,9 @@ def encoded(result: ImageResult, draw: bool) -> dict[str, Callable[[], bytes]]:
         files["depth"] = lambda: npy_bytes(z)
         files["depth_png"] = lambda: png_bytes(depth_levels(z, depth_ends(frame)))
     if "normal" in tasks:
-        n = frame.normals.n if frame.normals else np.full((*size, 3), np.nan, np.float32)
-        files["normal"] = lambda: npy_bytes(n.astype(np.float16))
-        files["normal_png"] = lambda: png_bytes(normal_colors(n))
+        normals = frame.normals or Normals(np.full((*size, 3), np.nan, np.float32))
+        files["normal"] = lambda: npy_bytes(normals.n.astype(np.float16))
+        files["normal_png"] = lambda: png_bytes(normal_colors(normals.n, normals.frame))
     if set(tasks) - {"pose"}:
         files["owner"] = lambda: png_bytes(frame.owner.astype(np.uint8) if len(result.people) < 256 else frame.owner)
     if draw:

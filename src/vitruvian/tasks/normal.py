@@ -1,4 +1,4 @@
-"""Surface normals: unit vectors in camera axes."""
+"""Surface normals: unit vectors in camera axes, or in those of weights whose makers do not say which they are."""
 
 from __future__ import annotations
 
@@ -11,12 +11,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vitruvian.errors import UsageError
-from vitruvian.geometry import map_to_source, warp
+from vitruvian.errors import UsageError, unknown_name
+from vitruvian.geometry import AXES, map_to_source, warp
 from vitruvian.tasks.base import Metric, Task
 from vitruvian.tasks.dense import crop_rotation, label_crop, maps_on_crops, resize_map, turn_vectors
 from vitruvian.tasks.reduce import share
-from vitruvian.types import Array, Crop, HeadSpec, ModelSpec, Normals, Prediction, Sample, Value
+from vitruvian.types import (
+    CAMERA_AXES,
+    UNSTATED,
+    UNSTATED_AXES,
+    Array,
+    Crop,
+    HeadSpec,
+    ModelSpec,
+    Normals,
+    Prediction,
+    Sample,
+    Value,
+)
 
 NOTHING = -1000.0  # target of a pixel without a normal, in all three channels
 UNIT_EPS = 1e-5
@@ -26,10 +38,16 @@ BINS_PER_DEGREE = 20
 
 @dataclass(frozen=True)
 class Normal(Task):
-    """label_stride as in Seg."""
+    """label_stride as in Seg. axes: of the head's answers, a name of `geometry.AXES`, which `decode` turns into the camera's,
+    or `unstated`, which it leaves as they are; what is trained here is in camera axes."""
 
     label_stride: int = 1
+    axes: str = "camera"
     name: ClassVar[str] = "normal"
+
+    def __post_init__(self) -> None:
+        if self.axes not in (*AXES, UNSTATED):
+            raise unknown_name("axes of normals", self.axes, (*AXES, UNSTATED))
 
     def head_spec(self, spec: ModelSpec) -> HeadSpec:
         """Three deconvolutions and three 1x1 stages of 768: normals at half the input."""
@@ -57,11 +75,14 @@ class Normal(Task):
         return dict.fromkeys(("cosine", "l1"), _labelled(target["normal"]).sum())
 
     def decode(self, output: Tensor, crops: Sequence[Crop], spec: ModelSpec) -> list[Value]:
-        """Unit normals at the crop's size, in the camera axes of the photo even where the crop is turned or mirrored."""
+        """Unit normals at the crop's size, in the camera axes of the photo even where the crop is turned or mirrored; unstated
+        axes are known of upright crops only."""
+        signs = np.array(AXES.get(self.axes, (1, 1, 1)), np.float32)
+        frame = UNSTATED_AXES if self.axes == UNSTATED else CAMERA_AXES
         values: list[Value] = []
         for vectors, crop in zip(maps_on_crops(output, crops), crops, strict=True):
-            unit = unit_vectors(vectors.transpose(1, 2, 0))
-            values.append(Normals(turn_vectors(unit, crop_rotation(crop).T).astype(np.float32)))
+            unit = unit_vectors(vectors.transpose(1, 2, 0)) * signs
+            values.append(Normals(turn_vectors(unit, crop_rotation(crop).T).astype(np.float32), frame))
         return values
 
     def flip(self, output: Tensor) -> Tensor:
@@ -80,7 +101,7 @@ class Normal(Task):
             if isinstance(value := prediction.value, Normals):
                 vectors = map_to_source(value.n.astype(np.float32), prediction.crop)
                 person = np.isfinite(vectors).all(-1)
-                out[person] = normal_colors(vectors)[person]
+                out[person] = normal_colors(vectors, value.frame)[person]
         return out
 
 
@@ -115,13 +136,15 @@ def unit_vectors(vectors: Array) -> Array:
     return out
 
 
-def normal_colors(vectors: Array) -> Array:
-    """(H, W, 3) normals in camera axes -> RGB uint8 by (n + 1) / 2, black where not finite.
+def normal_colors(vectors: Array, frame: str = CAMERA_AXES) -> Array:
+    """(H, W, 3) normals -> RGB uint8 by (n + 1) / 2, black where not finite.
 
-    Shown with y up and z towards the viewer, the customary picture: what faces the camera is light blue.
+    Those in camera axes are shown with y up and z towards the viewer, the customary picture: what faces the camera is light
+    blue. Of unstated axes the channels are shown as they are, as officially.
     """
     shown = np.isfinite(vectors).all(-1, keepdims=True)
-    color = (unit_vectors(np.where(shown, vectors, 0.0)) * np.array([1, -1, -1]) + 1) / 2
+    signs = np.array([1, -1, -1] if frame == CAMERA_AXES else [1, 1, 1])
+    color = (unit_vectors(np.where(shown, vectors, 0.0)) * signs + 1) / 2
     return np.where(shown, np.round(color * 255), 0).astype(np.uint8)
 
 
@@ -163,10 +186,12 @@ class NormalMetric:
         self.angles = Angles()
 
     def update(self, prediction: Prediction, sample: Sample) -> None:
-        """Count one person; one without normals counts nothing."""
+        """Count one person; one without normals counts nothing. UsageError for axes that are not the camera's."""
         value = prediction.value
         if not isinstance(value, Normals):
             raise UsageError(f"the normal metric cannot count a prediction of {type(value).__name__}")
+        if value.frame != CAMERA_AXES:
+            raise UsageError(f"the axes of these normals are {value.frame}. Fix: vitruvian evaluate --task normal --axes AXES.")
         if sample.normal is None:
             return
         vectors = map_to_source(value.n.astype(np.float32), prediction.crop)

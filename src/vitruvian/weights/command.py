@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vitruvian.types import ModelSpec
+from vitruvian.installed import reinstall
+from vitruvian.types import HeadSpec, ModelSpec
 from vitruvian.weights import fetch as hub
 from vitruvian.weights import zoo
 from vitruvian.weights.convert import convert as convert_file
 from vitruvian.weights.fetch import PREFIX
 from vitruvian.weights.folder import fetch_folder, is_folder_at_hub, parse_folder
-from vitruvian.weights.load import PACKAGED, Loaded, file_hash, load, packaged_path, read_card
+from vitruvian.weights.load import PACKAGED, Loaded, file_hash, load, packaged_names, packaged_path, read_card, resolve
 from vitruvian.weights.zoo import Release
-
-REINSTALL = "pip install --force-reinstall vitruvian"
 
 
 def show_all() -> int:
@@ -23,7 +22,7 @@ def show_all() -> int:
         for name in models:
             path = packaged_path(name)
             missing += path is None
-            print(f"{name} ({kind}): {f'not installed. Fix: {REINSTALL}' if path is None else _summary(path)}")
+            print(f"{name} ({kind}): {f'not installed. Fix: {reinstall()}' if path is None else _summary(path)}")
     print(f"official Sapiens v1, {zoo.licence_text()}")
     there = hub.cached_releases()
     for name, release in zoo.releases().items():
@@ -56,6 +55,9 @@ def fetch(name: str, repo: str | None = None, file: str | None = None, revision:
     """
     if is_folder_at_hub(name):
         return _fetch_detector(name)
+    if name in packaged_names():
+        print(f"{name} is packaged ({_size(resolve(name))}): there is nothing to fetch")
+        return 0
     release = None if name.startswith(PREFIX) else zoo.release(name)
     place = hub.parse(name) if release is None else hub.place_of(release, repo, file, revision)
     if release is not None and not release.verified and repo is None:
@@ -119,7 +121,7 @@ def _facts(loaded: Loaded) -> dict[str, object]:
 
 def _spec_facts(spec: ModelSpec) -> dict[str, object]:
     """How a photo becomes the input and an output becomes an answer."""
-    widths = {f"head {head.task}": f"{head.kind} {head.upsample} {head.conv} -> {head.out}" for head in spec.heads}
+    widths = {f"head {head.task}": f"{head.kind} {head.upsample} {head.conv} -> {head.out}{_axes(head)}" for head in spec.heads}
     return {
         "backbone": f"{spec.dim} wide, {spec.depth} blocks, {spec.heads_attn} attention heads, {spec.mlp} hidden",
         **widths,
@@ -127,6 +129,11 @@ def _spec_facts(spec: ModelSpec) -> dict[str, object]:
         "photo": f"fit {spec.fit}, mean {spec.mean}, std {spec.std}",
         **({"keypoints": f"codec {spec.codec}, sigma {spec.sigma:g}"} if any(h.task == "pose" for h in spec.heads) else {}),
     }
+
+
+def _axes(head: HeadSpec) -> str:
+    """Of normals, where they are not the camera's."""
+    return f", axes {head.options['axes']}" if "axes" in head.options else ""
 
 
 def _place(release: Release) -> dict[str, object]:

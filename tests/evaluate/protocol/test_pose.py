@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,16 @@ import torch
 
 from vitruvian import vocab, weights
 from vitruvian.data.images import read_image
+from vitruvian.device import choose_compute
+from vitruvian.evaluate.protocol.labels import PointSets, open_labels
+from vitruvian.evaluate.protocol.people import Labelled
+from vitruvian.evaluate.protocol.photos import Walk
+from vitruvian.evaluate.protocol.pose import Poses
 from vitruvian.evaluate.results import keypoint_figures
 from vitruvian.geometry import make_crop
 from vitruvian.predict.network import input_of
 from vitruvian.tasks.pose.codec import decode_heatmaps
+from vitruvian.types import Keypoints, Person, Prediction
 from vitruvian.vocab import skeleton
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed: pip install 'vitruvian[evaluate]'")
@@ -75,7 +82,7 @@ def test_real_photos(data: Path, judge: Judge, tmp_path: Path) -> None:
 
 def test_the_flip_test_is_the_mean_of_both_heatmaps(model, coco, photos: Path, judge: Judge, tmp_path: Path) -> None:
     tiny, labels = model(pose="coco17"), coco()
-    for words in ((), ("--no-flip",)):
+    for words in ((), ("--no-flip-test",)):
         said = judge("--task", "pose", "--model", tiny, "--data", labels, "--out", tmp_path / f"out{len(words)}", *words)
         assert said.code == 0 and said.figures["protocol"]["flip_test"] == (not words)
     loaded = weights.load(tiny)
@@ -223,7 +230,7 @@ def test_a_crowd_costs_nothing(model, coco, judge: Judge, tmp_path: Path) -> Non
         (("--task", "depth", "--skeleton", "coco17"), "--skeleton belongs to --task pose"),
         (("--task", "seg", "--align", "scale"), "--align belongs to --task depth"),
         (("--task", "pose", "--crop", "frame"), "poses are read from crops of people"),
-        (("--task", "pose", "--flip", "--no-flip"), "contradict"),
+        (("--task", "pose", "--flip-test", "--no-flip-test"), "contradict"),
         (("--task", "pose", "--limit", "0"), "--limit 0: nothing is left"),
         (("--task", "pose"), "model tiny has no head for pose. Allowed: depth"),
         (("--task", "depth"), "no labels for --task depth; it has labels of pose"),
@@ -253,3 +260,56 @@ def test_the_table_tells_the_protocol_and_the_paper(model, coco, capsys: pytest.
     ):
         assert words in first
     assert "| AP " in shown and "Sapiens 1B" in shown
+    assert (
+        "3 of 3 photos, 5 people judged" in first and "beware: 5 people judged. Of fewer than 30 a figure says little" in shown
+    )
+
+
+def test_people_without_a_labelled_point_are_not_counted_as_judged(model, coco, judge: Judge) -> None:
+    labels = coco()
+    raw = json.loads(labels.read_text())
+    nobody = next(entry for entry in raw["annotations"] if not entry.get("iscrowd"))
+    nobody["keypoints"] = [0] * len(nobody["keypoints"])
+    labels.write_text(json.dumps(raw))
+    said = judge("--task", "pose", "--model", model(pose="coco17"), "--data", labels)
+    assert said.figures["people"] == said.figures["protocol"]["people"] == 4
+    assert said.figures["protocol"]["skipped"] == {"people without a labelled point": 1}
+
+
+@pytest.mark.parametrize(("alike", "twins"), [(0.92, 1), (0.88, 0)])
+def test_poses_are_alike_by_the_area_of_their_padded_boxes(coco, alike: float, twins: int) -> None:
+    """Two poses of one photo whose OKS is known, on crops of 75 x 100 px of the photo: a box of 60 x 80 and a quarter more."""
+    sigmas = np.array(skeleton("coco17").sigmas)
+
+    def oks(away: float) -> float:
+        return float(np.exp(-(away**2) / (2 * 75 * 100 * (2 * sigmas) ** 2)).mean())
+
+    away = float(np.interp(-alike, [-oks(d) for d in np.linspace(0, 20, 2001)], np.linspace(0, 20, 2001)))
+    person = Person(np.array([20, 5, 80, 85], np.float32))
+    crop = make_crop(person.box, (64, 48), (90, 120))
+
+    class Twice:
+        """Says two poses of every photo, `away` px apart."""
+
+        compute = choose_compute("cpu", "fp32")
+
+        def run_people(self, images: Any, people: Any, names: Any) -> Any:
+            at = [np.tile(np.array([x, 40], np.float32), (17, 1)) for x in (30, 30 + away)]
+            poses = [Keypoints(xy, np.ones(17, np.float32), "coco17") for xy in at]
+            return [[{"pose": Prediction(person, crop, "pose", "", pose)} for pose in poses] for _ in images]
+
+    walk = Walk(open_labels(str(coco()), "pose", None, "coco17"), 1)
+    boxes: Any = SimpleNamespace(of=lambda shots: [[person, person] for _ in shots])
+    poses = Poses(Twice(), boxes, walk, PointSets("coco17", "coco17", "coco17", tuple(range(17)), "coco17"))  # type: ignore[arg-type]
+    poses.run()
+    assert poses.twins == twins
+
+
+def test_labelled_boxes_are_cut_to_the_pixels_of_the_photo(coco) -> None:
+    labels = coco()
+    raw = json.loads(labels.read_text())
+    raw["annotations"][0]["bbox"] = [-9, -8, 500, 400]
+    labels.write_text(json.dumps(raw))
+    walk = Walk(open_labels(str(labels), "pose", None, "coco17"))
+    (first, *_), *_ = Labelled(walk).of(next(walk.batches(3)))
+    assert first.box.tolist() == [0, 0, 119, 89]

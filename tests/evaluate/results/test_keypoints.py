@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +155,18 @@ def test_the_verb_gives_one_object_or_tables(files: Write, capsys: pytest.Captur
     told = capsys.readouterr().out
     assert "100.0 %" in told and "Sapiens 2B" in told
     assert main([*words, "--skeleton", "nobody"]) == 2
+
+
+def test_published_figures_are_those_of_the_specification(shared: Path) -> None:
+    """Every number of the tables in section 8, and of the line below them."""
+    text = (shared / "spec" / "sapiens1.md").read_text().partition("### Numbers in the docs")[2].partition("\n## ")[0]
+    rows = [re.findall(r"[\d.]+", row.partition("B |")[2]) for row in re.findall(r"^\| [\d.]+B \|.*$", text, re.M)]
+    tables = {"wholebody133": rows[:4], "coco17": rows[4:]}
+    for name, words in (("sapiens308", r"308 AP ([\d. /]+)"), ("body28", r"mIoU ([\d./ ]+\d)")):
+        tables[name] = [[number] for number in re.search(words, text)[1].split(" / ")]  # type: ignore[index]
+    known = tomllib.loads((resources.files("vitruvian.evaluate.results") / "paper.toml").read_text())
+    assert {name: len(rows) for name, rows in tables.items()} == {"wholebody133": 4, "coco17": 4, "sapiens308": 3, "body28": 3}
+    for name, table in tables.items():
+        assert known[name]["rows"] == {
+            size: [float(number) for number in row] for size, row in zip(("0.3B", "0.6B", "1B", "2B"), table, strict=False)
+        }

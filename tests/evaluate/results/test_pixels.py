@@ -136,11 +136,11 @@ def test_the_verbs(folders: Folders, capsys: pytest.CaptureFixture[str]) -> None
         np.save(folder / "n.npy", np.ones((8, 8, 3), np.float32))
     assert main(["evaluate", "parts", *places, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["mIoU"] == 1
-    assert main(["evaluate", "depth", *places, "--alignment", "none"]) == 1, "an array of normals is no depth"
+    assert main(["evaluate", "depth", *places, "--align", "none"]) == 1, "an array of normals is no depth"
     for folder in (folders.truth, folders.predictions):
         (folder / "n.npy").unlink()
         put(folder / "a.npy", np.ones((8, 8), np.float32))
-    assert main(["evaluate", "depth", *places, "--alignment", "none"]) == 0
+    assert main(["evaluate", "depth", *places, "--align", "none"]) == 0
     assert "AbsRel" in capsys.readouterr().out
     assert main(["evaluate", "normal", *places]) == 1, "a depth is no normals"
     for folder in (folders.truth, folders.predictions):

@@ -11,7 +11,7 @@ from typing import Any
 
 from vitruvian import weights
 from vitruvian.device import choose_compute
-from vitruvian.errors import UsageError
+from vitruvian.errors import UsageError, counted
 from vitruvian.evaluate.protocol.judges import judge_of
 from vitruvian.evaluate.protocol.labels import check_classes, open_labels, point_sets
 from vitruvian.evaluate.protocol.maps import MapRun
@@ -21,10 +21,13 @@ from vitruvian.evaluate.protocol.pose import LEAST_SCORE, OKS_NMS, Poses
 from vitruvian.evaluate.protocol.wanted import View, Wanted
 from vitruvian.evaluate.report import plain, write_text
 from vitruvian.evaluate.results.command import tell
+from vitruvian.geometry import AXES
 from vitruvian.predict.network import Network
 from vitruvian.tasks.depth import Alignment
+from vitruvian.tasks.normal import Normal
 from vitruvian.tasks.pose import Pose
 from vitruvian.tasks.seg import Seg
+from vitruvian.types import UNSTATED, ModelSpec
 from vitruvian.vocab import class_set, skeleton
 from vitruvian.weights import Loaded
 
@@ -43,7 +46,7 @@ def run(wanted: Wanted, device: str = "auto", dtype: str = "fp32", as_json: bool
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     if faults:
-        print(f"error: {len(faults)} inputs could not be used and are not in the figures.", file=sys.stderr)
+        print(f"error: not in the figures: {counted(len(faults), 'input')} that could not be used.", file=sys.stderr)
     return 1 if faults else 0
 
 
@@ -75,23 +78,39 @@ def in_words(made: Mapping[str, Any]) -> str:
     parts += [f"crop: {made['crop']}, {height}x{width} px", "flip test" if made["flip_test"] else "no flip test"]
     parts += [f"score: {made['score']}", f"OKS-NMS {made['oks_nms']:g}"] if "oks_nms" in made else []
     parts += [f"alignment {made['alignment'].replace('_', ' and ')}"] if "alignment" in made else []
+    parts += [f"axes of the model: {made['axes']}"] if "axes" in made else []
     parts += [f"mask: {made['mask']}"] if "mask" in made else []
-    people = f", {made['people']} people" if "people" in made else ""
-    parts += [f"{made['device']} {made['dtype']}", f"{made['photos']} of {made['photos_of_data']} photos{people}"]
+    people = f", {counted(made['people'], 'person', 'people')} judged" if "people" in made else ""
+    parts += [f"{made['device']} {made['dtype']}", f"{made['photos']} of {counted(made['photos_of_data'], 'photo')}{people}"]
     parts += [f"left out: {reason} ({count})" for reason, count in made["skipped"].items()]
     return " · ".join(parts + ([made["note"]] if "note" in made else []))
 
 
 def _seeing(loaded: Loaded, wanted: Wanted) -> Loaded:
-    """The model without its other heads' wishes: seeing what the protocol wants it to see, whatever it was trained on."""
+    """The model without its other heads' wishes: seeing what the protocol wants it to see, whatever it was trained on; its
+    normals in stated axes."""
     spec = loaded.card.spec
     if wanted.task not in {head.task for head in spec.heads}:
         raise UsageError(f"model {spec.name} has no head for {wanted.task}. Allowed: {', '.join(h.task for h in spec.heads)}.")
+    if wanted.task == "normal":
+        spec = _with_axes(spec, wanted.axes)
     whole = spec.fit in ("pad", "stretch")
-    if whole == (wanted.view == "frame"):
-        return loaded
-    fit = replace(spec, fit="stretch" if wanted.view == "frame" else "affine")
-    return replace(loaded, card=replace(loaded.card, spec=fit))
+    if whole != (wanted.view == "frame"):
+        spec = replace(spec, fit="stretch" if wanted.view == "frame" else "affine")
+    return replace(loaded, card=replace(loaded.card, spec=spec))
+
+
+def _with_axes(spec: ModelSpec, stated: str | None) -> ModelSpec:
+    """The spec with the axes of its normals stated, by weights or user. UsageError where neither does, or they differ."""
+    head = spec.head("normal")
+    own = head.options.get("axes", "camera")
+    if own == UNSTATED and stated is None:
+        told = f"model {spec.name}: the axes of its normals are not stated, and angles need them"
+        raise UsageError(f"{told}. Fix: --axes {', '.join(AXES)}, as it was trained.")
+    if own != UNSTATED and stated not in (None, own):
+        raise UsageError(f"--axes {stated}: model {spec.name} answers in {own} axes. Fix: leave it out.")
+    known = replace(head, options={**head.options, "axes": stated or own})
+    return spec.with_heads(*(known if one is head else one for one in spec.heads))
 
 
 def _poses(wanted: Wanted, network: Network) -> dict[str, Any]:
@@ -125,6 +144,7 @@ def _maps(wanted: Wanted, network: Network, trained: str) -> dict[str, Any]:
     walk.check(walk.photos, "photo")
     how: dict[str, Any] = {"crop": _seen(network.spec.fit, network.spec.box_padding), "mask": _counted(wanted)}
     how |= {"alignment": alignment} if wanted.task == "depth" else {}
+    how |= {"axes": task.axes} if isinstance(task, Normal) else {}
     how |= {"people": maps.people} if wanted.view == "person" else {}
     how |= {"note": note} if (note := _note(trained, wanted.view)) else {}
     return _with_protocol({**judging.figures(), "photos": walk.photos}, how, walk)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from vitruvian.errors import UsageError
+from vitruvian.errors import UsageError, unknown_name
+from vitruvian.geometry import AXES
 from vitruvian.tasks.depth import Alignment
 
 TaskName: TypeAlias = Literal["pose", "seg", "depth", "normal"]
@@ -20,7 +21,8 @@ class Wanted:
     boxes: `given` for the labelled ones, which is also what None means where neither `detections` (COCO results with bbox and
     score) nor `detector` is given. flip: None leaves it to the task: on for poses, off for maps, as officially. crop: what maps
     are made of, the whole frame (as officially) or each labelled person. align: depth to its truth. limit: so many photos,
-    evenly apart. out: folder of the predictions. UsageError for what does not go together.
+    evenly apart. out: folder of the predictions. axes: those that a model of normals answers in (a name of `geometry.AXES`),
+    needed where its weights do not state them. UsageError for what does not go together.
     """
 
     task: TaskName
@@ -35,6 +37,7 @@ class Wanted:
     align: Alignment | None = None
     limit: int | None = None
     out: Path | None = None
+    axes: str | None = None
 
     def __post_init__(self) -> None:
         people = {"--boxes": self.boxes, "--detections": self.detections, "--detector": self.detector}
@@ -43,6 +46,9 @@ class Wanted:
             raise UsageError(f"{' and '.join(chosen)}: boxes come from one place. Fix: leave one of them.")
         self._only_of("pose", {**people, "--skeleton": self.skeleton})
         self._only_of("depth", {"--align": self.align})
+        self._only_of("normal", {"--axes": self.axes})
+        if self.axes not in (None, *AXES):
+            raise unknown_name("axes", str(self.axes), AXES)
         if self.task == "pose" and self.crop == "frame":
             raise UsageError("--crop frame: poses are read from crops of people. Allowed: --crop person, or leave it out.")
         if self.limit is not None and self.limit < 1:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from vitruvian.errors import counted
 from vitruvian.evaluate.report import plain
 
 DEGREES = ("mean", "median")
+FEW = 30  # people
 AS_IT_IS = ("RMSE", "rmse_log", "log10", "silog", "sq_rel", *DEGREES)  # no fractions
 
 
@@ -20,14 +22,16 @@ def tell(figures: Mapping[str, Any], as_json: bool, beside: str = "") -> int:
         print(json.dumps(plain(dict(figures))))
         return 0
     said = {key: value for key, value in figures.items() if isinstance(value, float)}
-    counted = {key: value for key, value in figures.items() if not isinstance(value, float | dict | list)}
-    print(" · ".join(f"{key} {value}" for key, value in counted.items()))
+    plainly = {key: value for key, value in figures.items() if not isinstance(value, float | dict | list)}
+    print(" · ".join(f"{key} {value}" for key, value in plainly.items()))
     if left := figures.get("left_out"):
         print(f"left out, with too little to count: {', '.join(left)}")
     print("\n" + _table(("figure", "value"), [(key, _shown(key, value)) for key, value in said.items()]))
     for key in ("parts", "crowding"):
         if key in figures:
             print("\n" + _inner(key, figures[key]))
+    if (people := figures.get("people", FEW)) < FEW:
+        print(f"\nbeware: {counted(people, 'person', 'people')} judged. Of fewer than {FEW} a figure says little.")
     if lines := _paper(beside):
         print("\n" + lines)
     return 0

@@ -38,8 +38,8 @@ def keypoint_figures(truth: Path, predictions: Path, name: str | None = None) ->
     truth's if left out. The points of either file are taken over to it, as `vitruvian keypoints convert` does. A file's own
     skeleton is told by its number of points. Keys: `AP`, `AP50`, `AP75`, `AP_medium`, `AP_large`, `AR`, ... (fractions; no
     sizes where no areas are labelled), `parts` (`body`, `foot`, `face`, `left_hand`, `right_hand`, and `hand`, the mean of
-    both) where there are several, `crowding` where the photos tell theirs; `skeleton`, `points`, `images`, `people`,
-    `predictions`.
+    both) where there are several, `crowding` where the photos tell theirs; `skeleton`, `points`, `images`, `people`
+    (those with a labelled point, without crowds), `predictions`.
     Raises InputError for files that are damaged or do not fit together, naming the annotation and the field.
     """
     return figures_of(read_json(truth), read_json(predictions), name, truth, predictions)
@@ -57,9 +57,14 @@ def figures_of(raw: Any, results: Any, name: str | None, truth: Path, prediction
     found = [replace(p, points=_over(p.points, judged, predictions)) for p in _found(results, predictions, judged)]
     _same_photos(known, found, truth, predictions)
     return _figures(replace(known, people=people), found, judged, rows) | {
-        "skeleton": name or judged, "points": len(rows), "images": len(known.images), "people": len(people),
+        "skeleton": name or judged, "points": len(rows), "images": len(known.images), "people": _judged(people, rows),
         "predictions": len(found),
     }  # fmt: skip
+
+
+def _judged(people: Sequence[Labelled], rows: Sequence[int]) -> int:
+    """How many people have a say in the figures: no crowds, and nobody without a labelled point of these rows."""
+    return sum(not person.crowd and bool((person.points[list(rows), 2] > 0).any()) for person in people)
 
 
 def common_rows() -> tuple[int, ...]:
