@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "vitruvian"
 LEVELS = {
-    "errors": 0, "types": 0, "geometry": 0, "vocab": 0, "checks": 0, "device": 0, "openvino": 0, "machine": 0,
+    "errors": 0, "types": 0, "geometry": 0, "vocab": 0, "checks": 0, "device": 0, "openvino": 0, "machine": 0, "installed": 0,
     "model": 1,
     "tasks": 2, "data": 2,
     "weights": 3,

@@ -4,13 +4,15 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from vitruvian import doctor, weights
+from vitruvian import doctor, installed, weights
 from vitruvian.cli import main
+from vitruvian.installed import reinstall
 from vitruvian.model import build
 from vitruvian.types import HeadSpec, ModelSpec
 
@@ -41,9 +43,31 @@ def test_missing_weights_say_how_to_get_them(packaged: Path, capfd: CPU) -> None
     (packaged / "vitruvian-s.safetensors").write_bytes(b"damaged")
     assert main(["doctor"]) == 1
     told = capfd.readouterr().out
-    assert "missing: packaged weights person. Fix: pip install --force-reinstall vitruvian" in told
+    assert f"missing: packaged weights person. Fix: {reinstall()}" in told
     assert "missing: usable packaged weights vitruvian-s" in told
-    assert "detector: hog" in told and "2 thing(s) to mend" in told
+    assert "detector: hog" in told and "2 things to mend" in told
+
+
+@pytest.mark.parametrize(
+    ("origin", "fix"),
+    [
+        (None, "pip install --force-reinstall --no-deps vitruvian"),
+        ('{"dir_info": {}, "url": "file:///a/b%20c"}', "pip install --force-reinstall --no-deps /a/b c"),
+        ('{"dir_info": {"editable": true}, "url": "file:///a"}', "pip install --force-reinstall -e ."),
+        ('{"archive_info": {}, "url": "https://x/v.whl"}', '--no-deps "vitruvian @ https://x/v.whl"'),
+        ('{"vcs_info": {"vcs": "git"}, "url": "https://x/v"}', '--no-deps "vitruvian @ git+https://x/v"'),
+    ],
+)
+def test_the_command_that_brings_the_package_back(origin: str | None, fix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = SimpleNamespace(read_text=lambda name: origin)
+    monkeypatch.setattr(installed, "distribution", lambda name: noted)
+    assert fix in reinstall()
+    monkeypatch.setattr(installed, "distribution", missing)
+    assert reinstall() == "pip install --force-reinstall --no-deps vitruvian"
+
+
+def missing(name: str) -> None:
+    raise PackageNotFoundError(name)
 
 
 def test_missing_libraries_come_with_their_command(packaged: Path, capfd: CPU, monkeypatch: Any) -> None:
@@ -59,7 +83,7 @@ def test_missing_libraries_come_with_their_command(packaged: Path, capfd: CPU, m
     told = capfd.readouterr().out
     assert "missing: rich. Fix: pip install rich" in told
     assert "missing: numpy: listed as" in told and "Fix: pip install --force-reinstall numpy" in told
-    assert "2 thing(s) to mend" in told and "weights vitruvian-s" not in told
+    assert "2 things to mend" in told and "weights vitruvian-s" not in told
     for extra in doctor.EXTRAS:
         assert f'pip install "vitruvian[{extra}]"' in told
 
@@ -81,7 +105,7 @@ def test_each_library_of_the_core_may_be_missing(library: str) -> None:
     assert told.returncode == 1, told.stderr
     (name,) = [distribution for distribution, module in doctor.CORE.items() if module == library]
     assert f"missing: {name}: " in told.stdout and f"Fix: pip install --force-reinstall {name}" in told.stdout
-    assert "devices, weights: not examined" in told.stdout and told.stdout.endswith("1 thing(s) to mend\n")
+    assert "devices, weights: not examined" in told.stdout and told.stdout.endswith("1 thing to mend\n")
     assert told.stderr == "[]\n", "the examination needs nothing of what it examines"
 
 
@@ -136,4 +160,4 @@ def test_a_model_without_a_run_says_nothing_of_it(tmp_path: Path, capfd: CPU) ->
 def test_models_that_are_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: CPU) -> None:
     monkeypatch.setattr(sys.modules[weights.load.__module__], "EMBEDDED", tmp_path)
     assert main(["models"]) == 1
-    assert "vitruvian-s (people): not installed. Fix: pip install" in capfd.readouterr().out
+    assert f"vitruvian-s (people): not installed. Fix: {reinstall()}" in capfd.readouterr().out

@@ -50,4 +50,6 @@ def several(value: Any, holds: Callable[[Any], bool], count: int | None = None) 
 
 
 def _told(name: str, value: object, allowed: str) -> str:
-    return f"{name} is {value!r}. Allowed: {allowed}."
+    words = isinstance(value, tuple) and value != () and all(isinstance(one, str) and one for one in value)
+    shown = " ".join(value) if isinstance(value, tuple) and words else repr(value)
+    return f"{name} is {shown}. Allowed: {allowed}."

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vitruvian import __version__
 from vitruvian.errors import VitruvianError  # what needs the core is imported where it is used
+from vitruvian.installed import reinstall
 
 CORE: Mapping[str, str] = {  # distribution -> its module
     "torch": "torch", "numpy": "numpy", "opencv-python-headless": "cv2", "pillow": "PIL", "safetensors": "safetensors",
@@ -22,7 +23,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "detect": ("transformers",), "synth": ("moderngl",), "video": ("av", "scipy"), "evaluate": ("pycocotools",),
     "bake": ("anny",), "export": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
-    "train": ("tensorboard",),
+    "train": ("tensorboard",), "serve": ("starlette", "uvicorn"),
     "curate": ("pyarrow",), "ray": ("pyarrow", "ray", "pandas"),
 }  # fmt: skip
 PURPOSE = {
@@ -34,10 +35,10 @@ PURPOSE = {
     "export": "models as ONNX files",
     "openvino": "models as OpenVINO files, and another way to run them on a CPU",
     "train": "figures of a training in TensorBoard",
+    "serve": "photos answered over HTTP",
     "curate": "the ledger of curated images",
     "ray": "curation on a cluster",
 }
-REINSTALL = "pip install --force-reinstall vitruvian"
 
 
 def doctor() -> int:
@@ -52,7 +53,7 @@ def doctor() -> int:
         faults = _packaged()
     for fault in faults:
         print(f"missing: {fault}")
-    print("all is well" if not faults else f"{len(faults)} thing(s) to mend")
+    print("all is well" if not faults else f"{len(faults)} {'thing' if len(faults) == 1 else 'things'} to mend")
     return 1 if faults else 0
 
 
@@ -112,12 +113,12 @@ def _packaged() -> list[str]:
     for name in {**weights.MODELS, **weights.DETECTOR_MODELS}:
         path = weights.packaged_path(name)
         if path is None:
-            faults.append(f"packaged weights {name}. Fix: {REINSTALL}")
+            faults.append(f"packaged weights {name}. Fix: {reinstall()}")
             continue
         try:
             weights.load(name)
         except VitruvianError as error:
-            faults.append(f"usable packaged weights {name}: {error} Fix: {REINSTALL}")
+            faults.append(f"usable packaged weights {name}: {error} Fix: {reinstall()}")
         else:
             print(f"weights {name}: {_size(path)}, sha256 {weights.file_hash(path)}")
     print(f"detector: {default_detector()}")

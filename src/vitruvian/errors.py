@@ -1,4 +1,4 @@
-"""The one family of errors that a user can cause: what was given, what is allowed, how to fix it."""
+"""The one family of errors that a user can cause: what was given, what is allowed, how to fix it; and how messages count."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ def unknown_name(kind: str, given: object, allowed: Iterable[str], listed: str |
     near = difflib.get_close_matches(str(given), names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return UsageError(f"unknown {kind} {given!r}.{hint} Allowed: {listed or ', '.join(names)}.")
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number and its noun: `1 step`, `1,200 steps`. several: the noun's plural where it is not that with an s."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"

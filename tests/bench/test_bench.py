@@ -85,8 +85,11 @@ def test_operations_of_an_official_model_are_those_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("random:0.3b-pose9", ["eager"], ["fp32"]), "unknown official checkpoint"),
-        (("random:0.3b-pretrain", ["eager"], ["fp32"]), "is an encoder"),
+        (
+            ("random:9b-pose17", ["eager"], ["fp32"]),
+            r"Did you mean .*random:1b-pose17.*Allowed: random:SIZE-TASK, sizes 0.3b 0.6b",
+        ),
+        (("random:0.3b-pretrain", ["eager"], ["fp32"]), "tasks pose17 pose133 pose308 seg28 depth normal\\.$"),
         (("vitruvian-s", ["fast"], ["fp32"]), "unknown engine"),
         (("vitruvian-s", ["eager"], ["fp32"], "cpu", None, 0), "batch 0"),
     ],

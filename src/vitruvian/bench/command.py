@@ -21,7 +21,7 @@ from vitruvian import __version__
 from vitruvian.bench.measure import STAGES, Question, Way, ask, errors, warm_up
 from vitruvian.bench.models import load_model
 from vitruvian.device import choose_compute, processor
-from vitruvian.errors import UsageError
+from vitruvian.errors import UsageError, counted
 from vitruvian.machine import best_flops
 from vitruvian.model.cost import operations
 from vitruvian.predict.engine import check_engine
@@ -150,7 +150,7 @@ def _figures(ways: Sequence[Way], batch: int) -> list[dict[str, Any]]:
 def _origin() -> dict[str, str]:
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return {
-        "hardware": f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads{gpu}",
+        "hardware": f"{processor()}, {counted(os.cpu_count() or 1, 'core')}, {counted(torch.get_num_threads(), 'thread')}{gpu}",
         "software": f"vitruvian {__version__}, torch {torch.__version__}",
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
@@ -172,7 +172,7 @@ LINES: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
 def show(told: dict[str, Any], console: Console) -> None:
     """A column a way: its figures, then the distance of its answers from the reference's."""
     size = "x".join(map(str, told["input"]))
-    asked = f"{told['model']}, {size}, {', '.join(told['tasks'])}; batch {told['batch']}, {told['rounds']} rounds"
+    asked = f"{told['model']}, {size}, {', '.join(told['tasks'])}; batch {told['batch']}, {counted(told['rounds'], 'round')}"
     made = f"{told['made']['hardware']}; {told['made']['software']}"
     console.print(f"{asked}\n{made}", highlight=False, soft_wrap=True)
     shown = Table(box=box.SIMPLE)

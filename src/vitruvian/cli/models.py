@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from vitruvian.cli.options import Flag, Word
+import tyro
+
+from vitruvian.cli.options import (
+    Device,
+    Dtype,
+    File,
+    Flag,
+    MaybeFile,
+    MaybeName,
+    MaybeWhole,
+    ModelWord,
+    Task,
+    Whole,
+)
 
 
 def models() -> int:
-    """Packaged models and official checkpoints: list (or nothing), show, fetch, convert."""
+    """Packaged models and official checkpoints: list (the default), show, fetch, convert."""
+    raise NotImplementedError  # a group: see GROUPS
+
+
+def models_list() -> int:
+    """List the packaged models and the official checkpoints, with licence, status, and whether they are in the cache."""
     from vitruvian.weights.command import show_all
 
     return show_all()
 
 
-def models_list() -> int:
-    """List the packaged models and the official checkpoints, with licence, status, and whether they are in the cache."""
-    return models()
-
-
-def models_show(name: Word) -> int:
-    """Show what a model is: what its file says of itself, or what its tensors show.
+def models_show(name: ModelWord) -> int:
+    """Show what is known of a model: what its file says of itself, or what its tensors show.
 
     Args:
-        name: Name (see `vitruvian models`), hub:OWNER/REPOSITORY/FILE, or path of weights in whichever layout.
+        name: Name (see `vitruvian models`), hub:OWNER/REPOSITORY/FILE, or path of weights in any supported layout.
     """
     from vitruvian.weights.command import show
 
@@ -32,20 +44,20 @@ def models_show(name: Word) -> int:
 
 
 def models_fetch(
-    name: Word,
-    repo: str | None = None,
-    file: str | None = None,
-    revision: str | None = None,
+    name: ModelWord,
+    repo: Annotated[str | None, tyro.conf.arg(metavar="OWNER/NAME")] = None,
+    file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
+    revision: Annotated[str | None, tyro.conf.arg(metavar="REVISION")] = None,
 ) -> int:
-    """Download an official checkpoint into the cache of huggingface_hub. The same command goes on after a stop.
+    """Download an official checkpoint into the cache of huggingface_hub. The same command resumes a stopped download.
 
-    Its licence is shown, and recorded beside the file. Afterwards its name is enough: --model NAME, offline.
+    Its licence is shown, and recorded beside the file. Afterwards its name is enough, without a network: --model NAME.
 
     Args:
-        name: Name of an official checkpoint (see `vitruvian models`), hub:OWNER/REPOSITORY/FILE[@REVISION], or a detector of
-            people as a whole, hub:OWNER/NAME[@REVISION].
-        repo: Repository at the hub, OWNER/NAME, instead of the one it is known to be in.
-        file: File in that repository, instead of the one it is known as.
+        name: Name of an official checkpoint (see `vitruvian models`), hub:OWNER/REPOSITORY/FILE[@REVISION], or a whole person
+            detector, hub:OWNER/NAME[@REVISION].
+        repo: Repository at the hub, if it is not the one known for this name.
+        file: File in that repository, if it is not the one known for this name.
         revision: Branch, tag or commit; the main branch if left out.
     """
     from vitruvian.weights.command import fetch
@@ -54,21 +66,22 @@ def models_fetch(
 
 
 def models_convert(
-    source: Word,
-    out: Path,
-    name: str | None = None,
+    source: ModelWord,
+    out: File,
+    name: MaybeName = None,
     dtype: Literal["fp32", "bf16"] = "fp32",
-    heads: int | None = None,
+    heads: MaybeWhole = None,
     overwrite: Flag = False,
 ) -> int:
-    """Write weights of whichever layout (.pth, _torchscript.pt2, safetensors) as one file of ours; read it back bit for bit.
+    """Write weights of any supported layout (.pth, _torchscript.pt2, safetensors) as one safetensors file of this package, and
+    check it by reading it back bit for bit.
 
     Args:
         source: Name, hub:OWNER/REPOSITORY/FILE, or path of weights.
         out: The .safetensors file.
-        name: Name of the official checkpoint that it must be.
+        name: The official checkpoint that it must be.
         dtype: fp32 is exact; bf16 is half the size and rounded once.
-        heads: Attention heads of a backbone of no official size, which no tensor shows.
+        heads: Number of attention heads, for a backbone of no official size: no tensor shows it.
         overwrite: Replace a file that is already there.
     """
     from vitruvian.weights.command import convert
@@ -77,20 +90,21 @@ def models_convert(
 
 
 def export(
-    model: Word,
-    to: str,
-    out: Path | None = None,
-    dtype: str = "fp32",
+    model: ModelWord,
+    to: Annotated[str, tyro.conf.arg(metavar="TARGET")],
+    out: MaybeFile = None,
+    dtype: Annotated[str, tyro.conf.arg(metavar="DTYPE")] = "fp32",
     overwrite: Flag = False,
 ) -> int:
-    """Write a model as a file for another runtime, and how exactly it repeats PyTorch beside it (FILE.parity.json).
+    """Write a model as a file for another runtime, and beside it a report of how exactly it reproduces PyTorch
+    (FILE.parity.json).
 
     Exit code: 0 done, 1 the file is not exact enough or cannot be written, 2 wrong usage.
 
     Args:
         model: Name (see `vitruvian models`) or path of weights.
         to: onnx (.onnx), openvino (.xml and .bin) or torch-export (.pt2).
-        out: The file; MODEL and the ending of the target, here, if left out.
+        out: The file; if left out, MODEL with the ending of the target, in this folder.
         dtype: Precision inside: fp32, fp16, or bf16 (torch-export only). Input and outputs are float32 in any case.
         overwrite: Replace a file that is already there.
     """
@@ -100,28 +114,31 @@ def export(
 
 
 def bench(
-    model: Word = "vitruvian-s",
-    engines: tuple[Literal["eager", "compile", "openvino", "pruned"], ...] = ("eager",),
-    dtypes: tuple[Literal["auto", "fp32", "bf16"], ...] = ("auto",),
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    tasks: tuple[Literal["pose", "seg", "depth", "normal"], ...] = (),
-    batch: int = 1,
-    rounds: int = 5,
-    photo: Path | None = None,
-    out: Path | None = None,
+    model: Annotated[ModelWord, tyro.conf.arg(metavar="[MODEL]")] = "vitruvian-s",
+    engines: Annotated[tuple[Literal["eager", "compile", "openvino", "pruned"], ...], tyro.conf.arg(metavar="ENGINE...")] = (
+        "eager",
+    ),
+    dtypes: Annotated[tuple[Dtype, ...], tyro.conf.arg(metavar="DTYPE...")] = ("auto",),
+    device: Device = "auto",
+    tasks: Annotated[tuple[Task, ...], tyro.conf.arg(metavar="TASK...")] = (),
+    batch: Whole = 1,
+    rounds: Whole = 5,
+    photo: MaybeFile = None,
+    out: MaybeFile = None,
 ) -> int:
-    """How fast a model runs here by each way, beside eager fp32: times, memory, and how far the answers move.
+    """How fast a model runs on this machine in each way, compared with eager fp32: times, memory, and how much the answers
+    change.
 
     Args:
-        model: Name or path of weights, or random:0.3b-pose308 and the like: an official model with random weights, for which
-            no file is needed (sizes 0.3b 0.6b 1b 2b; pose17 pose133 pose308 seg28 depth normal).
-        engines: Ways to run it.
-        dtypes: Precisions of each.
-        device: Where to run; auto takes the fastest there is.
-        tasks: Of those that the model has; all if left out.
-        batch: People that go through together.
-        rounds: The ways take turns so often, after one more round that is not counted.
-        photo: Taken for one person that fills it; made-up noise if left out.
+        model: Name or path of weights, or an official model with random weights, for which no file is needed, such as
+            random:0.3b-pose308 (sizes 0.3b 0.6b 1b 2b; tasks pose17 pose133 pose308 seg28 depth normal).
+        engines: Ways to run it: eager, compile, openvino, pruned.
+        dtypes: Precisions to run each way in: auto, fp32, bf16.
+        device: Where to run; auto takes the fastest available.
+        tasks: Any of pose, seg, depth, normal; all tasks of the model if left out.
+        batch: Number of people that go through together.
+        rounds: Number of measured rounds, in which the ways take turns; one more before them is not counted.
+        photo: Photo to use, taken as one person that fills it; generated noise if left out.
         out: Also write all figures to this JSON file.
     """
     from vitruvian.bench.command import bench as measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from vitruvian.errors import InputError, UsageError
+from vitruvian.errors import InputError, UsageError, counted
 from vitruvian.keypoints import angles as joint_angles
 from vitruvian.keypoints.files import (
     COLUMNS,
@@ -67,7 +67,9 @@ def angles(results: Sequence[str], out: Path, threshold: float = SURE, overwrite
     for name in sorted(seen):
         if absent := joint_angles.out_of_reach(name):
             print(f"{name} has not the points of {', '.join(absent)}: nan")
-    return _write_one(out, outputs, table([joint_angles.COLUMNS, *lines]), done, f"{len(lines)} people -> {out}")
+    return _write_one(
+        out, outputs, table([joint_angles.COLUMNS, *lines]), done, f"{counted(len(lines), 'person', 'people')} -> {out}"
+    )
 
 
 class _Conversion:
@@ -86,7 +88,7 @@ class _Conversion:
                 self._one(file)
         for source in sorted(self.sources):
             print(_told(source, self.to))
-        told = f"{self.people} people -> {self.out}"
+        told = f"{counted(self.people, 'person', 'people')} -> {self.out}"
         if self.style == "csv":
             return _write_one(self.out, self.outputs, bytes(self.table), self.done, told)
         if self.style == "coco":
@@ -153,7 +155,7 @@ def _counts(source: str, target: str) -> str:
 def _told(source: str, target: str) -> str:
     """One line of what became of the points of a set."""
     made = conversion(source, target)
-    parts = [f"{made['same']} points the same"]
+    parts = [f"{counted(made['same'], 'point')} the same"]
     for kind in ("midpoint", "near"):
         names = [f"{name} = {' + '.join(of)}" for name, of in made[kind].items()]
         parts += [f"{len(names)} {kind}: {_some(names)}"] if names else []

@@ -13,7 +13,7 @@ from typing import Any
 from vitruvian.data.check import Checked, Finding, check_source
 from vitruvian.data.layouts import LAYOUTS, Opened, open_source
 from vitruvian.data.leaks import leaks, prints
-from vitruvian.errors import InputError, UsageError, VitruvianError
+from vitruvian.errors import InputError, UsageError, VitruvianError, counted
 from vitruvian.survey.sheet import tiles, write_sheet
 from vitruvian.vocab import class_map_names, class_set_names, definition, skeleton, skeleton_names
 
@@ -129,7 +129,7 @@ def _print_findings(findings: Sequence[Finding]) -> None:
             print(f"  {finding.where}: {finding.text}" if finding.where else f"  {finding.text}")
         if count > SHOWN:
             print(f"  ... and {count - SHOWN} more")
-    print("\nnothing is wrong" if not findings else f"\n{len(findings)} findings")
+    print("\nnothing is wrong" if not findings else f"\n{counted(len(findings), 'finding')}")
 
 
 def _write(out: Path, seen: Sequence[_Seen], findings: Sequence[Finding]) -> None:

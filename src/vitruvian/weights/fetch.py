@@ -67,7 +67,10 @@ def parse(text: str) -> HubFile:
 def place_of(release: Release, repo: str | None = None, file: str | None = None, revision: str | None = None) -> HubFile:
     """Where a checkpoint lies, or is said to lie. UsageError for one that was never released, unless both are given."""
     if not (repo and file) and (release.status == "missing" or not release.file):
-        raise UsageError(f"{release.name} cannot be had at the hub. Fix: give --repo and --file if you know where it is.")
+        raise UsageError(
+            f"{release.name} is not at the hub. Fix: take another size; or, if you know where it is,"
+            f" vitruvian models fetch {release.name} --repo OWNER/NAME --file FILE"
+        )
     return HubFile(repo or release.repo, file or release.file, revision)
 
 

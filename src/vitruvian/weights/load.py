@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vitruvian.errors import UsageError, VitruvianError, WeightsError, unknown_name
+from vitruvian.installed import reinstall
 from vitruvian.model import MaskedAutoencoder, Model, build
 from vitruvian.types import ModelSpec
 from vitruvian.weights import eight_bits, fetch, layouts, official, zoo
@@ -103,7 +104,7 @@ def _packaged(name: str, kind: Kind | None) -> Path:
     if place is None:
         raise WeightsError(
             f"the packaged weights {name!r} are not in this installation ({_packaged_place(name)} is absent)."
-            " Fix: pip install --force-reinstall vitruvian, or give the path of a weights file."
+            f" Fix: {reinstall()}; or give the path of a weights file."
         )
     return place
 

@@ -114,7 +114,8 @@ def releases() -> Mapping[str, Release]:
 def release(name: str) -> Release:
     """The checkpoint of a short name; UsageError for a name that none has."""
     if name not in releases():
-        raise unknown_name("official checkpoint", name, releases())
+        listed = "sapiens-SIZE-TASK, such as sapiens-1b-pose308 (`vitruvian models` lists them)"
+        raise unknown_name("official checkpoint", name, releases(), listed)
     return releases()[name]
 
 
