@@ -27,23 +27,26 @@ def test_stages_whose_weights_lie_there_are_done(tmp_path, monkeypatch, there, d
     monkeypatch.setattr(embedded, "generate", lambda *_, **__: None)
     monkeypatch.setattr(embedded, "run_stage", lambda work, stages, number, *_: trained.append(number) or True)
     monkeypatch.setattr(embedded, "export", lambda work, stages, number, path: exported.append(path.name))
-    monkeypatch.setattr(embedded, "mean_of_last_two", lambda work, stages, path: averaged.append(path.name))
+    monkeypatch.setattr(embedded, "mean_of_last", lambda work, stages, path: averaged.append(path.name))
     assert embedded.main(["--work", str(tmp_path)]) == 0
     assert trained == wanted
     assert exported == [f"stage-{number + 1}.safetensors" for number in wanted]
     assert averaged == ["vitruvian-s.safetensors"]
 
 
-def test_the_weights_of_the_recipe_are_the_mean_of_the_last_two_stages(tmp_path):
-    models = [Model(SMALL) for _ in range(3)]
+@pytest.mark.parametrize(("count", "averaged"), [(3, (2, 3)), (4, (2, 3, 4)), (6, (4, 5, 6))])
+def test_the_weights_of_the_recipe_are_the_mean_of_the_last_stages_of_one_size(tmp_path, count, averaged):
+    models = [Model(SMALL) for _ in range(count)]
     for number, model in enumerate(models):
         save(embedded.weights_of(tmp_path, number), model, provenance={"views": 10 * (number + 1)}, dtype=torch.float32)
-    embedded.mean_of_last_two(tmp_path, embedded.STAGES[:3], tmp_path / "mean.safetensors")
+    embedded.mean_of_last(tmp_path, embedded.STAGES[:count], tmp_path / "mean.safetensors")
     mean = load(tmp_path / "mean.safetensors")
-    assert mean.card.provenance == {"recipe": "embedded", "stage": "mean of 2 and 3", "views": 30}
-    two, three = (model.state_dict() for model in models[1:])
+    which = f"mean of {', '.join(map(str, averaged))}"
+    assert mean.card.provenance == {"recipe": "embedded", "stage": which, "views": 10 * count}
+    states = [models[number - 1].state_dict() for number in averaged]
     for name, value in mean.model.state_dict().items():
-        torch.testing.assert_close(value, (two[name] + three[name]) / 2, rtol=0.01, atol=1e-3)  # bf16 in the file
+        wanted = sum(state[name] for state in states) / len(states)
+        torch.testing.assert_close(value, wanted, rtol=0.01, atol=1e-3)  # bf16 in the file
 
 
 def test_a_stage_begins_with_the_weights_of_the_one_before(tmp_path):
@@ -63,7 +66,8 @@ def test_a_short_recipe_has_its_share_of_all_views_and_every_kind_of_stage():
     views = [stage.steps * stage.batch for stage in short]
     assert views == pytest.approx([steps / 2 * whole[0].batch, steps / 6 * whole[1].batch, steps / 3 * whole[-1].batch], abs=16)
     last = short[-1]
-    assert (last.nobody, last.filtered, last.loose) == (whole[-1].nobody, whole[-1].filtered, whole[-1].loose)
+    shares = ((stage.nobody, stage.filtered, stage.loose, stage.props) for stage in (last, whole[-1]))
+    assert len(set(shares)) == 1
     assert len({stage.geometry for stage in short}) == len({stage.geometry[0] for stage in short})
 
 

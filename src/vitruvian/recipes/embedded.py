@@ -3,9 +3,9 @@
 python -m vitruvian.recipes.embedded --work runs/embedded
 
 Trains in stages of growing input size (a small picture teaches the same pose many times faster), renders each stage's geometry
-before it, writes the weights after it, and last `vitruvian-s.safetensors`, the mean of the last two stages' weights. The same
+before it, writes the weights after it, and last `vitruvian-s.safetensors`, the mean of the last three stages' weights. The same
 command goes on where it was stopped; where weights `stage-N.safetensors` lie in the folder, that stage and those before it are
-done, so a run may go on from weights alone; the mean needs those of both its stages.
+done, so a run may go on from weights alone; the mean needs those of all its stages.
 Expected figures and hardware: docs/results/embedded.md.
 """
 
@@ -90,8 +90,13 @@ STAGES = (
     Stage((192, 144), steps=5000, batch=32, lr=5.0e-4, sigma=1.6, geometry=(6, 10_000), nobody=0.2, filtered=0.15),
     Stage((192, 144), steps=4139, batch=32, lr=5.0e-4, sigma=1.6, geometry=(7, 10_000), nobody=0.2, filtered=0.15),
     Stage((192, 144), steps=2400, batch=32, lr=4.0e-4, sigma=1.6, geometry=(8, 10_000), nobody=0.2, filtered=0.15, loose=0.25),
-)
+    Stage(
+        (192, 144), steps=1875, batch=32, lr=4.0e-4, sigma=1.6, geometry=(9, 10_000),
+        nobody=0.2, filtered=0.15, loose=0.25, props=0.4, normal=2.0,
+    ),
+)  # fmt: skip
 GEOMETRY = (320, 240)
+AVERAGED = 3  # stages at the end, whose mean is what ships
 SHORT_BATCH, SHORT_NORMAL = 16, 2.0  # views a step, and weight of the normals' loss, where the recipe is shortened
 CROWD = 0.35  # of the views show people of another frame too
 AMONG_PEOPLE = 0.5  # of the crops of nobody are of pictures with people
@@ -254,14 +259,15 @@ def export(work: Path, stages: Sequence[Stage], number: int, out: Path) -> None:
     save(out, model, provenance={"recipe": "embedded", **where})
 
 
-def mean_of_last_two(work: Path, stages: Sequence[Stage], out: Path) -> None:
-    """Write the mean of the weights of the last two stages, which must be of one input size and both lie in `work`: on held-out
-    people it is mostly better than either, as such means often are (WiSE-FT, arXiv 2109.01903)."""
-    one, other = (load(weights_of(work, number)) for number in (len(stages) - 2, len(stages) - 1))
-    ours, theirs = one.model.state_dict(), other.model.state_dict()
-    one.model.load_state_dict({name: (value + theirs[name]) / 2 for name, value in ours.items()})
-    which = f"mean of {len(stages) - 1} and {len(stages)}"
-    save(out, one.model, provenance={"recipe": "embedded", "stage": which, "views": other.card.provenance["views"]})
+def mean_of_last(work: Path, stages: Sequence[Stage], out: Path) -> None:
+    """Write the mean of the weights of the last stages, up to `AVERAGED` of one input size, which must lie in `work`: it is
+    better than each on most figures of held-out people, as such means often are (model soups, arXiv 2203.05482)."""
+    numbers = [n for n in range(len(stages))[-AVERAGED:] if stages[n].size == stages[-1].size]
+    loaded = [load(weights_of(work, number)) for number in numbers]
+    states, last = [one.model.state_dict() for one in loaded], loaded[-1]
+    last.model.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[-1]})
+    which = "mean of " + ", ".join(str(number + 1) for number in numbers)
+    save(out, last.model, provenance={"recipe": "embedded", "stage": which, "views": last.card.provenance["views"]})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -282,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not run_stage(chosen.work, stages, number, chosen.start, chosen.backgrounds, chosen.threads, chosen.workers):
             return 1
         export(chosen.work, stages, number, weights_of(chosen.work, number))
-    mean_of_last_two(chosen.work, stages, chosen.work / f"{SPEC.name}.safetensors")
+    mean_of_last(chosen.work, stages, chosen.work / f"{SPEC.name}.safetensors")
     return 0
 
 
