@@ -72,7 +72,8 @@ def open_source(given: str, skeleton: str | None = None) -> Opened:
         return _shards(given)
     if not path.is_dir():
         allowed = "SOURCE.toml, COCO's FILE.json, FILE.tar, or a folder"
-        raise UsageError(f"{given}: no such file or folder. Allowed: {allowed} (see `vitruvian data list`).")
+        what = "not a data set" if path.exists() else "no such file or folder"
+        raise UsageError(f"{given}: {what}. Allowed: {allowed} (see `vitruvian data list`).")
     if (path / "gbuffers").is_dir():
         return Opened(given, "synth", Synthetic(path))
     if (path / "images").is_dir() and any((path / kind).is_dir() for kind in ("masks", "depths", "normals")):

@@ -22,6 +22,7 @@ from vitruvian import weights
 from vitruvian.device import Compute
 from vitruvian.errors import WeightsError
 from vitruvian.geometry import iou_matrix, nms
+from vitruvian.installed import reinstall
 from vitruvian.predict import detect
 from vitruvian.predict.finder import Find, Finder
 from vitruvian.predict.network import Network
@@ -86,7 +87,7 @@ def read_judge(path: Path = FILE) -> Judge:
         tupled: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         judge = Judge(**tupled)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path} is no judge of finds: {error}. Fix: pip install --force-reinstall vitruvian") from error
+        raise WeightsError(f"{path} is no judge of finds: {error}. Fix: {reinstall()}") from error
     if not (isinstance(judge.threshold, (int, float)) and 0 <= judge.threshold <= 1):
         raise WeightsError(f"{path}: threshold {judge.threshold}. Allowed: 0 to 1. Fix: python -m vitruvian.recipes.cascade")
     wrong = [name for name in ("mean", "spread", "linear", "square") if len(getattr(judge, name)) != len(FIGURES)]

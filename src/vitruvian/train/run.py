@@ -35,7 +35,8 @@ def read_run(folder: Path, verb: str) -> Run:
         record = json.loads(text)
         return Run(spec_from(record["run"]["model"]), record["config"], hashlib.sha256(text).hexdigest())
     except (OSError, ValueError, KeyError, TypeError) as error:
-        told = f"{folder}: no run of `vitruvian {verb}` (its config.json: {error!r}). Fix: check --out."
+        reason = error.strerror if isinstance(error, OSError) else error
+        told = f"{folder}: no run of `vitruvian {verb}` (its config.json: {reason}). Fix: check --out."
         raise WeightsError(told) from error
 
 
