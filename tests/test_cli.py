@@ -141,13 +141,15 @@ def test_a_group_alone_is_wrong_and_shows_its_verbs(group: str, capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "where", "wanted"),
     [
-        ("evaluate depth --truth a --predictions b --alignment none", "evaluate.results.depth_figures", "none"),
+        ("evaluate depth --truth a --predictions b --align none", "evaluate.results.depth_figures", "none"),
         ("evaluate depth --truth a --predictions b --align=scale-shift", "evaluate.results.depth_figures", "scale_shift"),
-        ("maps convert a.json --to exr --out b --normal-frame=opengl", "maps.command.convert", "opengl"),
         ("maps convert a.json --to exr --out b --axes directx", "maps.command.convert", "directx"),
+        ("maps convert a.json --to exr --out b --given-axes opengl", "maps.command.convert", "opengl"),
+        ("evaluate normal --truth a --predictions b --given-axes=opengl", "evaluate.results.normal_figures", "opengl"),
+        ("depth align a.json --out b --height 1.7 --given-axes directx", "depth.command.align", "directx"),
     ],
 )
-def test_former_names_of_options(words: str, where: str, wanted: str, monkeypatch: Any) -> None:
+def test_words_that_name_a_way_are_passed_on(words: str, where: str, wanted: str, monkeypatch: Any) -> None:
     calls: list[Any] = []
     monkeypatch.setattr(f"vitruvian.{where}", lambda *given: calls.append(given) or 0)
     monkeypatch.setattr("vitruvian.evaluate.results.command.tell", lambda *given: 0)
@@ -158,13 +160,20 @@ def test_former_names_of_options(words: str, where: str, wanted: str, monkeypatc
 
 @pytest.mark.parametrize(
     ("words", "wanted"),
-    [("", None), ("--flip", True), ("--no-flip", False), ("--flip-test", True), ("--no-flip-test", False)],
+    [("", None), ("--flip-test", True), ("--no-flip-test", False)],
 )
 def test_flip_test_of_evaluate(words: str, wanted: bool | None, monkeypatch: Any) -> None:
     calls: list[Any] = []
     monkeypatch.setattr("vitruvian.evaluate.protocol.command.run", lambda given, *_: calls.append(given.flip) or 0)
     assert main(["evaluate", "--task", "pose", "--data", "x", *words.split()]) == 0
     assert calls == [wanted]
+
+
+def test_axes_of_evaluate(monkeypatch: Any) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr("vitruvian.evaluate.protocol.command.run", lambda given, *_: calls.append(given.axes) or 0)
+    assert main(["evaluate", "--task", "normal", "--data", "x", "--axes", "opengl"]) == 0
+    assert calls == ["opengl"]
 
 
 def test_synth_passes_the_words_on(monkeypatch: Any) -> None:

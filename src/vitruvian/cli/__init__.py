@@ -42,11 +42,6 @@ GROUPS: dict[str, dict[str, Verb]] = {  # verbs of two words
         "convert": models.models_convert,
     },
 }
-FORMER = {  # verb -> what an option was called -> what it is called now
-    "vitruvian evaluate protocol": {"--flip": "--flip-test", "--no-flip": "--no-flip-test"},
-    "vitruvian evaluate depth": {"--alignment": "--align"},
-    "vitruvian maps convert": {"--normal-frame": "--axes"},
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,7 +78,7 @@ def _choose(verbs: Mapping[str, Verb], prog: str, told: str, words: list[str]) -
     if words[0] not in verbs:
         raise unknown_name("verb", words[0], verbs)
     prog = f"{prog} {words[0]}"
-    rest = [_renamed(word, FORMER.get(prog, {})) for word in words[1:]]
+    rest = words[1:]
     for word in rest:
         if word.startswith("--no-") and (other := f"--{word[5:]}") in rest:
             raise UsageError(f"{other} and {word} contradict each other. Fix: leave one of them out.")
@@ -109,12 +104,6 @@ def _in_full(given: list[str]) -> list[str]:
         options = {word.partition("=")[0] for word in given[1:]}
         return ["evaluate", "protocol" if options & {"--task", "--data"} else "model", *given[1:]]
     return given
-
-
-def _renamed(word: str, names: Mapping[str, str]) -> str:
-    """An option by the name that it has now."""
-    name, equals, value = word.partition("=")
-    return names.get(name, name) + equals + value
 
 
 def _tell(line: str, code: int) -> int:
