@@ -77,6 +77,17 @@ def test_a_whole_model_keeps_its_form(small: Path) -> None:
     assert (official.kind, official.upsample) == ("deconv", (768, 768))
 
 
+def test_normals_learned_from_labels_are_in_camera_axes_whatever_the_weights_answered_in(small: Path) -> None:
+    begin = begin_with(str(small))
+    assert begin.loaded is not None
+    card = begin.loaded.card
+    heads = [replace(head, options={**head.options, "axes": "unstated"}) for head in card.spec.heads if head.task == "normal"]
+    loaded = replace(begin.loaded, card=replace(card, spec=card.spec.with_heads(*heads)))
+    spec = spec_of(Recipe(tasks=("normal",)), replace(begin, loaded=loaded))
+    assert heads and "axes" not in spec.head("normal").options
+    assert tasks_of(spec, Recipe())[0].axes == "camera"  # type: ignore[attr-defined]
+
+
 def test_words_of_the_last_layer_go_by_name(small: Path, mine: str) -> None:
     begin, recipe = begin_with(str(small)), Recipe(tasks=("pose",), skeleton=mine)
     model, told = new_model(spec_of(recipe, begin), recipe, begin)
