@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -210,6 +213,18 @@ def test_what_cannot_be_served(words: list[str], code: int, told: str, capfd: py
     words = words if "--port" in words or "--host" in words else [*words, "--port", "0"]
     assert main(["serve", *words]) == code
     assert told in capfd.readouterr().err
+
+
+def test_ctrl_c_ends_it_well() -> None:
+    words = [sys.executable, "-m", "vitruvian", "serve", "--port", "0", "--detector", "whole-image", "--device", "cpu"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None and server.stderr is not None
+        address = [server.stdout.readline() for _ in range(2)][1].split()[0]
+        with urllib.request.urlopen(f"{address}/health", timeout=60) as answer:
+            assert json.load(answer)["status"] == "ok"
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
+        assert server.stderr.read() == ""
 
 
 def test_a_port_that_is_taken(capfd: pytest.CaptureFixture[str]) -> None:

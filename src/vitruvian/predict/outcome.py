@@ -18,6 +18,11 @@ from vitruvian.tasks import TASKS
 
 Kind: TypeAlias = Literal["photo", "clip"]
 Did = TypeVar("Did")
+MEANS = {
+    "weights": "weights", "detector": "detector", "detector_weights": "the detector's weights", "dtype": "dtype",
+    "flip_test": "flip test", "fit": "fit", "selection": "who stays", "track": "track",
+}  # fmt: skip
+GIVEN_BOXES = "boxes "  # begins the `detector` of a fingerprint where boxes were given, before their hash
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,6 @@ def attempt(do: Callable[[], Did], path: Path, kind: Kind, out: Path) -> Did | O
     except Exception as error:  # a defect of ours
         told = f"unexpected {type(error).__name__}: {error}. Fix: please report it with this {kind}."
     return Outcome(str(path), "failed", f"{path}: {told}")
-
-
-MEANS = {
-    "weights": "weights", "detector": "detector", "detector_weights": "the detector's weights", "dtype": "dtype",
-    "flip_test": "flip test", "fit": "fit", "selection": "who stays", "track": "track",
-}  # fmt: skip
-GIVEN_BOXES = "boxes "  # begins the `detector` of a fingerprint where boxes were given, before their hash
 
 
 def fingerprint(predictor: Predictor, names: tuple[str, ...], kind: Kind, content: str, place: str, boxes: str = "") -> Record:

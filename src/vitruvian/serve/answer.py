@@ -58,8 +58,10 @@ def _boxes(text: str) -> Array:
 
 
 def answer(predictor: Predictor, data: bytes, name: str, asked: Request) -> bytes:
-    """The answer in the format that is asked for. InputError for what is no photo, UsageError for what the model cannot."""
-    name = plain_name(name)
+    """The answer in the format that is asked for; name: a plain one (see `plain_name`).
+
+    InputError for what is no photo, UsageError for what the model cannot.
+    """
     names = predictor.choose(asked.tasks)
     photo = photo_of_bytes(data, name)
     people = None if asked.boxes is None else people_of(asked.boxes, photo.size, name)
@@ -87,7 +89,7 @@ def _zipped(result: ImageResult, name: str) -> bytes:
     stem, files = PurePosixPath(name).stem, encoded(result, draw=True)
     names = {kind: f"{stem}.{ENDINGS[kind]}" for kind in files}
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # most are compressed already
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # the page unpacks no others
         for kind, encode in files.items():
             archive.writestr(names[kind], encode())
         archive.writestr(f"{stem}.{ENDINGS['record']}", _record(result, name, names))

@@ -21,7 +21,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from vitruvian.errors import InputError, UsageError, VitruvianError
+from vitruvian.errors import InputError, VitruvianError
 from vitruvian.predict.pipeline import Predictor
 from vitruvian.serve.answer import MEDIA, Request, about, answer, plain_name
 
@@ -101,7 +101,7 @@ def app(service: Service, hosts: list[str]) -> Starlette:
 
 async def _refused(_request: HttpRequest, error: Exception) -> Response:
     """What was sent is wrong: 422 for a photo that cannot be used, 400 for words that cannot."""
-    status = 422 if isinstance(error, InputError) and not isinstance(error, UsageError) else 400
+    status = 422 if isinstance(error, InputError) else 400
     return JSONResponse({"error": " ".join(str(error).split())}, status)
 
 

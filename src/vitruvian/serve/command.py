@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 
 from vitruvian.errors import InputError, UsageError
@@ -26,7 +27,7 @@ def serve(
     engine: str = "eager",
     max_mb: float = 32.0,
 ) -> int:
-    """Serve until Ctrl-C; returns 0. port 0 takes a free one. The first line printed when it can be reached names it.
+    """Serve until Ctrl-C; returns 0. port 0 takes a free one. The address is printed when the model is there.
 
     UsageError for what is no address or size, InputError where a library is missing or the address is taken.
     """
@@ -51,6 +52,7 @@ def _bound(host: str, port: int) -> socket.socket:
         out = socket.socket(family, socket.SOCK_STREAM)
         out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         out.bind((host, port))
+        out.listen()  # who comes while the model is loaded waits
     except OSError as error:
         if out is not None:
             out.close()
@@ -72,7 +74,8 @@ def _run(predictor: Predictor, listening: socket.socket, host: str, most: int) -
         print(f"note: {host} can be reached from other machines, and whoever reaches it may ask", flush=True)
     hosts = [*OWN, name] if _is_own(host) else ["*"]
     config = uvicorn.Config(app(Service(predictor, most), hosts), log_level="warning", timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # uvicorn sends on what has ended it
+        uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 

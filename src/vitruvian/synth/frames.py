@@ -196,10 +196,10 @@ def _placement(
     high = np.ceil([min(left + (box[2] + 1) * scale, size[1]), min(top + (box[3] + 1) * scale, size[0])]).astype(int)
     if (high - low).min() < 2:
         return None, (0, 0)
-    return _crop(group, scale, np.array([left, top]), low, high, flipped), (int(low[0]), int(low[1]))
+    return window_crop(group, scale, np.array([left, top]), low, high, flipped), (int(low[0]), int(low[1]))
 
 
-def _crop(group: GBuffer, scale: float, corner: Array, low: Array, high: Array, flipped: bool) -> Crop:
+def window_crop(group: GBuffer, scale: float, corner: Array, low: Array, high: Array, flipped: bool) -> Crop:
     """What the new frame's window from `low` to `high` shows of a group whose frame begins at `corner`."""
     window = (int(high[1] - low[1]), int(high[0] - low[0]))
     shift_x, shift_y = (corner - low + 0.5 * scale - 0.5).tolist()
@@ -221,7 +221,7 @@ def add_things(frame: GBuffer, people: int, rng: np.random.Generator, params: Fr
         high = np.ceil(np.minimum(corner + extent, frame.size[::-1])).astype(int)
         if (high - low).min() >= 2:
             depth = float(np.nanmedian(frame.depth)) if (frame.person > 0).any() else 4.0
-            crop = _crop(other, scale, corner, low, high, flipped=False)
+            crop = window_crop(other, scale, corner, low, high, flipped=False)
             paste(frame, other, crop, (low[0], low[1]), nearer * depth / float(np.nanmedian(other.depth)), people + number)
     return count
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from vitruvian.data.gbuffer import GBuffer
 from vitruvian.synth.crowd import WIDEST, covered, widened
-from vitruvian.synth.frames import paste
+from vitruvian.synth.frames import paste, window_crop
 from vitruvian.synth.things import HANDY, KINDS, thing
-from vitruvian.types import Array, Crop
+from vitruvian.types import Array
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ def _with_one(frame: GBuffer, index: int, before: int, rng: np.random.Generator,
     high = np.minimum(np.ceil(corner + scale * np.array(other.size[::-1])), frame.size[::-1]).astype(int)
     if (high - low).min() < 2:
         return frame
-    shift = corner - low + 0.5 * scale - 0.5
-    window = (int(high[1] - low[1]), int(high[0] - low[0]))
-    crop = Crop(np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), window, other.size)
+    crop = window_crop(other, scale, corner, low, high, flipped=False)
     out = _copied(frame)
     paste(out, replace(other, depth=_as_deep(other.depth, away, deep)), crop, (int(low[0]), int(low[1])), 1.0, before)
     return out

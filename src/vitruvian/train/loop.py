@@ -38,14 +38,13 @@ from vitruvian.train.checkpoint import (
 )
 from vitruvian.train.config import TrainConfig
 from vitruvian.train.log import Clock, RunLog, read_log
-from vitruvian.train.memory import check_memory
+from vitruvian.train.memory import bytes_on, check_memory
 from vitruvian.train.optim import Average, adamw, set_learning_rate
 from vitruvian.train.parallel import World, any_rank, draw_apart, joined, shard, whole
 from vitruvian.train.sharded import Sharded, load_sharded, put_tensors, sharded_steps, tensors_of
-from vitruvian.train.step import Losses, keep_freed_memory
+from vitruvian.train.step import Losses, fix_workspace, keep_freed_memory
 from vitruvian.types import Batch
 
-WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")  # with which cuBLAS gives the same sums each time
 Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
 
 
@@ -71,22 +70,10 @@ def train(
     checkpoint with equal losses (same machine, threads and versions; elsewhere up to rounding).
     """
     if config.deterministic and config.device in ("auto", "cuda"):
-        _fix_workspace()
+        fix_workspace()
     compute = choose_compute(config.device, config.dtype)
     with joined(compute.device) as place:
         return _Run(config, model, tasks, examples, evaluate, compute, place).go()
-
-
-def _fix_workspace() -> None:
-    """Tell cuBLAS to give the same sums each time, which it asks for when CUDA starts. UsageError where that is too late."""
-    given = os.environ.get(WORKSPACE)
-    if given is not None and given not in WORKSPACES:
-        told = f"{WORKSPACE} is {given!r}, with which deterministic=True is not to be had on CUDA"
-        raise UsageError(f"{told}. Allowed: {', '.join(WORKSPACES)}. Fix: set it so, or leave it out.")
-    if given is None and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        told = f"deterministic=True, but CUDA has started without {WORKSPACE}"
-        raise UsageError(f"{told}. Fix: set {WORKSPACE}={WORKSPACES[0]} before Python starts.")
-    os.environ[WORKSPACE] = given or WORKSPACES[0]
 
 
 class _Run:
@@ -114,7 +101,7 @@ class _Run:
         spec = cast(Any, model).spec
         cast(Any, model).backbone.checkpointing = config.checkpointing
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        held, average = _bytes_on(self.device, model), config.ema is not None
+        held, average = bytes_on(self.device, model), config.ema is not None
         self.memory = check_memory(spec, compute, config.batch, place.ranks, average, config.checkpointing, held, trained)
         self.work = 3 * operations(spec)  # of one example, forward and backward
         self.model = model.to(self.device).train()
@@ -418,11 +405,6 @@ def _stop_signals() -> Iterator[list[str]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _bytes_on(device: torch.device, model: nn.Module) -> int:
-    """What the weights already take of the device's memory; elsewhere they are copied to it."""
-    return sum(p.numel() * p.element_size() for p in model.parameters() if p.device.type == device.type)
 
 
 def _check_tasks(config: TrainConfig, tasks: Sequence[Objective]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+from torch import nn
+
 from vitruvian.device import Compute
 from vitruvian.errors import UsageError
 from vitruvian.machine import free_memory
@@ -83,3 +86,8 @@ def _what_fits(
                 return f"Fix: a batch of {fewer}{with_it} would fit; accumulate the rest."
     state = estimate(spec, compute, 1, 1, ema, True, trained)
     return f"Fix: {-(-state.state // max(free // 2, 1))} ranks or more, or a smaller model."
+
+
+def bytes_on(device: torch.device, model: nn.Module) -> int:
+    """What the weights already take of the device's memory; elsewhere they are copied to it."""
+    return sum(p.numel() * p.element_size() for p in model.parameters() if p.device.type == device.type)

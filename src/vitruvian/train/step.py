@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from vitruvian.device import Compute
@@ -16,6 +18,7 @@ from vitruvian.tasks.base import Objective
 from vitruvian.tasks.reduce import total
 from vitruvian.types import Batch
 
+WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")  # with which cuBLAS gives the same sums each time
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of <malloc.h>
 
 
@@ -80,6 +83,18 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def fix_workspace() -> None:
+    """Tell cuBLAS to give the same sums each time, which it asks for when CUDA starts. UsageError where that is too late."""
+    given = os.environ.get(WORKSPACE)
+    if given is not None and given not in WORKSPACES:
+        told = f"{WORKSPACE} is {given!r}, with which deterministic=True is not to be had on CUDA"
+        raise UsageError(f"{told}. Allowed: {', '.join(WORKSPACES)}. Fix: set it so, or leave it out.")
+    if given is None and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        told = f"deterministic=True, but CUDA has started without {WORKSPACE}"
+        raise UsageError(f"{told}. Fix: set {WORKSPACE}={WORKSPACES[0]} before Python starts.")
+    os.environ[WORKSPACE] = given or WORKSPACES[0]
 
 
 def _float(value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvian.data.gbuffer import MATERIAL, MATERIALS, GBuffer
+from vitruvian.tasks.dense import crop_rotation
 from vitruvian.types import Array, Crop
 
 Rectangle = tuple[float, float, float, float]
@@ -49,11 +50,8 @@ def whole_frame(size: tuple[int, int]) -> Crop:
 
 def turn(crop: Crop) -> Array:
     """(3, 3) float64 proper or mirrored rotation of camera axes that the crop stands for: image turn, then mirror in x."""
-    left, _, right = np.linalg.svd(crop.matrix[:, :2])
     out = np.eye(3)
-    out[:2, :2] = left @ right
-    if crop.flipped:
-        out[0] = -out[0]
+    out[:2, :2] = crop_rotation(crop)
     return out
 
 
